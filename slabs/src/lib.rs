@@ -1,0 +1,1 @@
+//! One shard's memory: arena, size classes, item layout, hash index, eviction and expiry.

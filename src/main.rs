@@ -1,0 +1,3 @@
+//! Boot of the `larder` binary.
+
+fn main() {}
