@@ -1,0 +1,149 @@
+//! I/O: sockets in, sockets out, one driver per core.
+//!
+//! The reactor owns descriptors, receive buffers and the sleep of a core. It knows no protocol, no
+//! key and no clock of its own: a core hands it an [`Events`] and turns it.
+//!
+//! ```text
+//! loop {
+//!     driver.turn(wait, &mut core)?;   // submits what was queued, sleeps at most once, reaps all
+//!     core.work();                     // mail, timers
+//!     for (socket, buffer) in core.output() { driver.send(socket, buffer, Report::Lazily) }
+//! }
+//! ```
+//!
+//! Two drivers turn a core: `Uring` and, where io_uring is not permitted,
+//! `Poll`. Both keep the same promises, which stand at [`Events`] and [`Driver`];
+//! `tests/reactor.rs` runs one set of tests over both.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+mod wake;
+
+pub use wake::Waker;
+
+/// A connection's slot in its driver. Valid from [`Driver::adopt`] until [`Events::gone`]; the number
+/// may name another connection after that. Numbers are dense, so that a table can be indexed by them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Socket(pub u32);
+
+/// Which front door a listener is; a plain number chosen by the caller of [`Driver::listen`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Door(pub u8);
+
+/// Who is at the other end of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// A TCP connection.
+    Ip {
+        /// The client's address.
+        peer: SocketAddr,
+        /// The address that the client connected to.
+        local: SocketAddr,
+    },
+    /// A connection to the Unix socket of this path (empty for an unnamed socket pair).
+    Unix(PathBuf),
+}
+
+/// How long a turn may sleep when nothing has happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Not at all: there is work left.
+    Poll,
+    /// At most this long.
+    For(Duration),
+    /// Until something happens.
+    Forever,
+}
+
+/// When the core wants to hear that a buffer has left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// With whatever else ends the wait: nothing depends on it. A buffer that the kernel takes at once
+    /// does not end the wait of the turn that submits it; one that had to wait for the peer does.
+    Lazily,
+    /// At once: the core holds more output, or input, until this has left.
+    AtOnce,
+}
+
+/// What happens to a core. All calls come from inside [`Driver::turn`]; within a turn every
+/// [`Events::sent`] whose outcome is known comes before the [`Events::received`] of the same socket.
+///
+/// The core answers by calling the driver after the turn, not during it.
+pub trait Events {
+    /// A client has connected at `door`. Whoever is to serve it adopts the descriptor, here or on another
+    /// core; dropping it closes the connection.
+    fn accepted(&mut self, descriptor: OwnedFd, door: Door);
+
+    /// Bytes of `socket`, never empty, valid for the call only. A few of these may still follow
+    /// [`Driver::pause`], none follows [`Driver::close`].
+    fn received(&mut self, socket: Socket, bytes: &[u8]);
+
+    /// All of `buffer` has been handed to the kernel; here it is again for reuse, contents and all.
+    /// Not called for a send that failed: then [`Events::gone`] follows, and the buffer is dropped.
+    fn sent(&mut self, socket: Socket, buffer: Vec<u8>);
+
+    /// The peer will send no more; it may still read. The core sends what it owes and closes.
+    fn ended(&mut self, socket: Socket);
+
+    /// The connection failed, or the close that was asked for is done. Nothing is in flight, the
+    /// descriptor is closed, the slot is free after this call. Exactly once per adopted connection.
+    fn gone(&mut self, socket: Socket);
+
+    /// Somebody used this driver's [`Waker`]. Wakes may merge, and other events may end a wait first, so
+    /// a core looks into its mail in every turn, whether this was called or not.
+    fn woken(&mut self);
+
+    /// What a client at `door` is told before it is closed because no descriptor is left. May be empty.
+    fn refusal(&mut self, door: Door) -> &[u8];
+}
+
+/// What a core can do to its sockets. All methods are for the thread that opened the driver.
+///
+/// Calls about a socket that has failed, but whose [`Events::gone`] has not come yet, have no effect.
+pub trait Driver {
+    /// `io_uring` or `epoll`, for logs, INFO and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Serves `descriptor`, a connected stream socket, from now on: TCP_NODELAY is set and reading
+    /// starts with the next turn. Fails if the descriptor is no such socket, closing it.
+    fn adopt(&mut self, descriptor: OwnedFd) -> io::Result<Socket>;
+
+    /// Addresses of both ends. Costs system calls.
+    fn peer(&self, socket: Socket) -> io::Result<Peer>;
+
+    /// Sends all of `buffer`, which is not empty, in the next turn. At most one send may be
+    /// in flight on a socket: the next is allowed after [`Events::sent`]. Short sends are continued here.
+    fn send(&mut self, socket: Socket, buffer: Vec<u8>, report: Report);
+
+    /// Closes: nothing more is received, what is in flight is abandoned, then [`Events::gone`] comes.
+    /// To let replies leave, call this after their [`Events::sent`]. Closing twice is closing once.
+    fn close(&mut self, socket: Socket);
+
+    /// Stops reading, so that the peer is pushed back. Bytes that the kernel has handed over already are
+    /// still received. The end of the stream may go unnoticed until [`Driver::resume`].
+    fn pause(&mut self, socket: Socket);
+
+    /// Reads again.
+    fn resume(&mut self, socket: Socket);
+
+    /// Accepts connections from `listener`, a listening socket, until [`Driver::stop_listening`].
+    fn listen(&mut self, listener: OwnedFd, door: Door) -> io::Result<()>;
+
+    /// Closes every listener. [`Events::accepted`] may come once more for connections that were
+    /// accepted before.
+    fn stop_listening(&mut self);
+
+    /// What others need to end this driver's wait.
+    fn waker(&self) -> Waker;
+
+    /// Wakes another core, with this turn's submission where both have rings.
+    fn wake(&mut self, other: &Waker);
+
+    /// Submits all that was queued, waits once as `wait` says, tells `events` all that has happened.
+    /// An error means that the driver is of no further use.
+    fn turn<E: Events>(&mut self, wait: Wait, events: &mut E) -> io::Result<()>;
+}
