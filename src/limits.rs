@@ -1,0 +1,30 @@
+//! Every bound of the server in one place, each with its reason. What a user may set is in
+//! `parameters`; what stands here is fixed.
+
+/// Requests of one connection that are looked up together so that their memory is fetched in
+/// parallel. More gains nothing: a core has about this many outstanding cache misses.
+pub const BATCH_REQUESTS_MAX: usize = 32;
+
+/// Bytes of replies a connection may have waiting before its further requests are left unread.
+/// Enough for a full socket buffer twice over; a client that reads at all drains it in one turn.
+pub const OUTPUT_SOFT_BYTES: usize = 1 << 20;
+
+/// Bytes of requests read and not yet executed while a connection waits; beyond it reading is
+/// paused, so that a client's flood waits in its own socket.
+pub const INPUT_HELD_BYTES: usize = 256 << 10;
+
+/// A client whose replies have not moved for so long is closed: it holds memory for nobody.
+pub const STALLED_READER_MS: u64 = 60_000;
+
+/// Requests of one connection under way on other cores; beyond it its further requests wait.
+pub const HOPS_IN_FLIGHT_MAX: usize = 4096;
+
+/// Mails between two cores that may be under way; a full ring holds back reading from clients.
+pub const MESH_RING_MAILS: usize = 4096;
+
+/// Buffers kept for reuse by one core, and the size up to which one is kept: more would hold the
+/// memory of a burst for ever.
+pub const POOLED_BUFFERS_MAX: usize = 256;
+
+/// See [`POOLED_BUFFERS_MAX`].
+pub const POOLED_BUFFER_BYTES_MAX: usize = 256 << 10;

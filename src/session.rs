@@ -1,0 +1,235 @@
+//! What a client *is*: its database, protocol, name, transaction queue. Plain data, no I/O: the
+//! bytes and buffers of its connection live in `connection`.
+
+use crate::protocol::{Args, Proto, Span};
+
+/// Index of a session in its core's table; the same number as its connection's.
+pub type SessionId = u32;
+
+/// Which of the listeners a client came through; decides the protocol it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// `--port`: RESP.
+    Resp,
+    /// `--memcache_port`: memcached's text protocol.
+    Memcache,
+}
+
+/// `CLIENT REPLY`: whether replies leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// Every reply is sent.
+    #[default]
+    On,
+    /// No reply is sent.
+    Off,
+    /// The reply to the next command is dropped (set by `CLIENT REPLY SKIP`, which itself answers nothing).
+    SkipNext,
+}
+
+/// A command kept for `EXEC`: its bytes and where the arguments lie in them.
+#[derive(Clone, Debug, Default)]
+pub struct Queued {
+    /// The arguments, one behind the other.
+    pub bytes: Vec<u8>,
+    /// Where each argument lies.
+    pub spans: Vec<Span>,
+    /// Index of the command's row (`command::table::Table::row`).
+    pub row: u16,
+}
+
+impl Queued {
+    /// Copies a request out of the buffer it was parsed from.
+    pub fn copy_of(row: u16, args: Args<'_>) -> Queued {
+        let mut bytes = Vec::with_capacity(args.iter().map(<[u8]>::len).sum());
+        let mut spans = Vec::with_capacity(args.len());
+        for arg in args.iter() {
+            spans.push(Span { start: bytes.len() as u32, len: arg.len() as u32 });
+            bytes.extend_from_slice(arg);
+        }
+        Queued { bytes, spans, row }
+    }
+
+    /// The arguments, as the parser gave them.
+    pub fn args(&self) -> Args<'_> {
+        Args::new(&self.bytes, &self.spans)
+    }
+}
+
+/// The state between `MULTI` and `EXEC`.
+#[derive(Clone, Debug, Default)]
+pub struct Multi {
+    /// The commands in order.
+    pub queue: Vec<Queued>,
+    /// A command was refused while queueing: `EXEC` answers `EXECABORT`.
+    pub refused: bool,
+}
+
+/// A key under `WATCH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Logical database at the time of `WATCH`.
+    pub db: u8,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The item's version then; `None` where the key did not exist.
+    pub version: Option<u32>,
+}
+
+/// One client.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Unique and growing over the life of the process, never reused.
+    pub client_id: u64,
+    /// The listener it came through.
+    pub door: Door,
+    /// Reply format; `HELLO` changes it.
+    pub proto: Proto,
+    /// Selected database.
+    pub db: u8,
+    /// False until `AUTH` where a password is set.
+    pub authenticated: bool,
+    /// `CLIENT SETNAME`.
+    pub name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub lib_name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-VER`.
+    pub lib_version: Vec<u8>,
+    /// `address:port` of the client, for `CLIENT LIST`.
+    pub peer: String,
+    /// `address:port` that it connected to.
+    pub local: String,
+    /// Descriptor number, for `CLIENT LIST`.
+    pub fd: i32,
+    /// When it connected.
+    pub created_ms: u64,
+    /// When its last request was read.
+    pub active_ms: u64,
+    /// Row of the last command, if any (`command::table`).
+    pub last_row: Option<u16>,
+    /// `CLIENT REPLY`.
+    pub reply: ReplyMode,
+    /// `CLIENT NO-EVICT`.
+    pub no_evict: bool,
+    /// `CLIENT NO-TOUCH`: reads do not count as use.
+    pub no_touch: bool,
+    /// `MONITOR`: it is sent every command.
+    pub monitor: bool,
+    /// `READONLY` was said; changes nothing on a lone primary, but `CLIENT LIST` shows it.
+    pub readonly: bool,
+    /// Between `MULTI` and `EXEC`.
+    pub multi: Option<Multi>,
+    /// Keys under `WATCH`.
+    pub watched: Vec<Watched>,
+    /// Commands executed.
+    pub commands: u64,
+    /// Bytes read and sent, for `CLIENT LIST`.
+    pub bytes_in: u64,
+    /// See `bytes_in`.
+    pub bytes_out: u64,
+    /// Bytes of requests read and not yet executed; kept by `connection` for `CLIENT LIST`.
+    pub query_bytes: u32,
+    /// Bytes of replies waiting; kept by `connection`.
+    pub output_bytes: u32,
+    /// The connection is to be closed at the end of the turn (`CLIENT KILL`); `connection` looks.
+    pub doomed: bool,
+}
+
+impl Session {
+    /// A client that has just connected.
+    pub fn new(client_id: u64, door: Door, authenticated: bool, now_ms: u64) -> Session {
+        Session {
+            client_id,
+            door,
+            proto: match door {
+                Door::Resp => Proto::Resp2,
+                Door::Memcache => Proto::Memcache,
+            },
+            db: 0,
+            authenticated,
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_version: Vec::new(),
+            peer: String::new(),
+            local: String::new(),
+            fd: -1,
+            created_ms: now_ms,
+            active_ms: now_ms,
+            last_row: None,
+            reply: ReplyMode::On,
+            no_evict: false,
+            no_touch: false,
+            monitor: false,
+            readonly: false,
+            multi: None,
+            watched: Vec::new(),
+            commands: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            query_bytes: 0,
+            output_bytes: 0,
+            doomed: false,
+        }
+    }
+}
+
+/// The clients of one core.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    slots: Vec<Option<Box<Session>>>,
+    connected: u32,
+    /// Sessions marked for closing since the core last looked.
+    pub doomed: Vec<SessionId>,
+}
+
+impl Sessions {
+    /// Puts a client into its connection's slot.
+    pub fn insert(&mut self, id: SessionId, session: Session) {
+        if self.slots.len() <= id as usize {
+            self.slots.resize_with(id as usize + 1, || None);
+        }
+        assert!(self.slots[id as usize].is_none(), "session slot {id} is taken");
+        self.slots[id as usize] = Some(Box::new(session));
+        self.connected += 1;
+    }
+
+    /// Takes a client out when its connection is gone.
+    pub fn remove(&mut self, id: SessionId) -> Option<Box<Session>> {
+        let gone = self.slots.get_mut(id as usize)?.take();
+        self.connected -= u32::from(gone.is_some());
+        gone
+    }
+
+    /// The client in a slot, if there is one.
+    pub fn get(&self, id: SessionId) -> Option<&Session> {
+        self.slots.get(id as usize)?.as_deref()
+    }
+
+    /// The client in a slot, if there is one.
+    pub fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.slots.get_mut(id as usize)?.as_deref_mut()
+    }
+
+    /// Every client of this core.
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        self.slots.iter().enumerate().filter_map(|(id, s)| Some((id as SessionId, s.as_deref()?)))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u32 {
+        self.connected
+    }
+
+    /// True where nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.connected == 0
+    }
+
+    /// Marks a client for closing at the end of this turn.
+    pub fn doom(&mut self, id: SessionId) {
+        if let Some(session) = self.get_mut(id) {
+            session.doomed = true;
+            self.doomed.push(id);
+        }
+    }
+}

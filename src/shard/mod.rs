@@ -1,0 +1,139 @@
+//! One core's slice of the keyspace: the store, which logical database is which physical one, the
+//! counters of keyspace traffic. It knows no sockets and no other shard.
+
+pub mod locks;
+
+use crate::clock::Now;
+pub use slabs::{Item, Key, Kind, Meta, Store};
+
+/// Keyspace traffic of one shard since the start or the last `CONFIG RESETSTAT`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Look-ups that found a live key.
+    pub hits: u64,
+    /// Look-ups that did not.
+    pub misses: u64,
+    /// Changes of the data set (Redis's `rdb_changes_since_last_save`).
+    pub changes: u64,
+}
+
+/// One shard.
+pub struct Shard {
+    /// Items, index, eviction.
+    pub store: Store,
+    /// Time of this turn.
+    pub now: Now,
+    /// Keyspace traffic.
+    pub traffic: Traffic,
+    /// Keys held by multi-shard commands that are under way.
+    pub locks: locks::Locks,
+    /// Active expiry may run (`DEBUG SET-ACTIVE-EXPIRE`).
+    pub active_expire: bool,
+    /// Physical database of each logical one: `SWAPDB` swaps two, `FLUSHDB` puts an empty one in place.
+    databases: Vec<u8>,
+    /// Physical databases that hold what a `FLUSHDB` left to be purged in slices.
+    flushed: [bool; 256],
+    purging: bool,
+}
+
+impl Shard {
+    /// A shard over an empty store, with `databases` logical databases.
+    pub fn new(store: Store, databases: u8) -> Shard {
+        Shard {
+            store,
+            now: Now::default(),
+            traffic: Traffic::default(),
+            locks: locks::Locks::default(),
+            active_expire: true,
+            databases: (0..databases).collect(),
+            flushed: [false; 256],
+            purging: false,
+        }
+    }
+
+    /// How many logical databases there are.
+    pub fn databases(&self) -> u8 {
+        self.databases.len() as u8
+    }
+
+    /// The store's number for a logical database.
+    #[inline]
+    pub fn physical(&self, db: u8) -> u8 {
+        self.databases[db as usize]
+    }
+
+    /// The logical database that a stored item belongs to, or `None` for one that was flushed.
+    pub fn logical(&self, physical: u8) -> Option<u8> {
+        self.databases.iter().position(|&p| p == physical).map(|i| i as u8)
+    }
+
+    /// Milliseconds since the epoch, as of this turn.
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        self.now.unix_ms
+    }
+
+    /// A look-up by a reading command: counts a hit or a miss, and as use unless `touch` is false.
+    #[inline]
+    pub fn read(&mut self, key: &Key<'_>, touch: bool) -> Option<Item<'_>> {
+        let now = self.now.unix_ms;
+        let found = if touch { self.store.get(key, now) } else { self.store.peek(key, now) };
+        match found {
+            Some(_) => self.traffic.hits += 1,
+            None => self.traffic.misses += 1,
+        }
+        found
+    }
+
+    /// Live and dead items in a logical database.
+    pub fn len_db(&self, db: u8) -> u64 {
+        self.store.len_db(self.physical(db))
+    }
+
+    /// Exchanges two logical databases.
+    pub fn swap_db(&mut self, a: u8, b: u8) {
+        self.databases.swap(a as usize, b as usize);
+    }
+
+    /// Empties one logical database at once for its users; the memory comes back in slices
+    /// (`purge_step`), so a flush of millions of items stalls nobody.
+    pub fn flush_db(&mut self, db: u8) {
+        let old = self.physical(db);
+        if self.store.len_db(old) == 0 {
+            return;
+        }
+        let free = (0..=255u8).find(|&p| self.logical(p).is_none() && !self.flushed[p as usize]);
+        match free {
+            Some(fresh) => {
+                self.databases[db as usize] = fresh;
+                self.flushed[old as usize] = true;
+                self.purging = true;
+            }
+            // Every spare number is still being purged: finish that first.
+            None => {
+                while self.purge_step(4096) {}
+                self.flush_db(db);
+            }
+        }
+    }
+
+    /// Empties every database.
+    pub fn flush_all(&mut self) {
+        self.store.clear();
+        self.flushed = [false; 256];
+        self.purging = false;
+    }
+
+    /// Reclaims up to `items_max` flushed items; true while more may be left.
+    pub fn purge_step(&mut self, items_max: usize) -> bool {
+        if !self.purging {
+            return false;
+        }
+        let flushed = self.flushed;
+        if self.store.purge(|db| flushed[db as usize], items_max) {
+            self.flushed = [false; 256];
+            self.purging = false;
+        }
+        self.purging
+    }
+}

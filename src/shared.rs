@@ -1,0 +1,77 @@
+//! Facts of the whole process that every core may read: parameters, counters, identity, and the
+//! few numbers that are drawn from one place. No keys, no values, no clients.
+
+use crate::clock::Now;
+use crate::metrics::Metrics;
+use crate::parameters::Parameters;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// Facts of the process.
+pub struct Shared {
+    /// Values of the parameters.
+    pub parameters: Parameters,
+    /// Counters, one set per core.
+    pub metrics: Vec<Metrics>,
+    /// When the process started.
+    pub started: Now,
+    /// 40 hexadecimal digits, drawn anew at every start.
+    pub run_id: String,
+    /// Hash of keys: picks the shard, the bucket and the tag. Seeded at start.
+    pub hasher: slabs::Hasher,
+    /// How many clients are in `MONITOR`.
+    pub monitors: AtomicU32,
+    /// Clients' commands wait until then (`CLIENT PAUSE`), in Unix milliseconds; 0: no pause.
+    pub pause_until_ms: AtomicU64,
+    /// The pause holds reads too.
+    pub pause_all: AtomicBool,
+    /// The server is going down: cores answer what is in flight and end.
+    pub stopping: AtomicBool,
+    /// Which driver runs and why, one line per core's choice (they agree).
+    pub driver: OnceLock<String>,
+    next_client_id: AtomicU64,
+    next_transaction: AtomicU64,
+}
+
+impl Shared {
+    /// Facts of a process that starts now with so many cores.
+    pub fn new(parameters: Parameters, cores: usize, started: Now, seeds: [u64; 4]) -> Shared {
+        let run_id = format!("{:016x}{:016x}{:08x}", seeds[0].rotate_left(7) ^ seeds[2], seeds[1].rotate_left(13) ^ seeds[3], started.unix_ms as u32);
+        Shared {
+            parameters,
+            metrics: (0..cores).map(|_| Metrics::default()).collect(),
+            started,
+            run_id,
+            hasher: slabs::Hasher::new(seeds),
+            monitors: AtomicU32::new(0),
+            pause_until_ms: AtomicU64::new(0),
+            pause_all: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            driver: OnceLock::new(),
+            next_client_id: AtomicU64::new(1),
+            next_transaction: AtomicU64::new(1),
+        }
+    }
+
+    /// A client id, never given twice.
+    pub fn client_id(&self) -> u64 {
+        self.next_client_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The number of a multi-shard command: later ones are greater.
+    pub fn transaction(&self) -> u64 {
+        self.next_transaction.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Number of cores.
+    pub fn cores(&self) -> u16 {
+        self.metrics.len() as u16
+    }
+
+    /// The shard that owns a key with that hash.
+    #[inline]
+    pub fn shard_of(&self, hash: u64) -> u16 {
+        // Bits 48..64 are used for nothing else; the product maps them evenly onto any number of cores.
+        (((hash >> 48) * self.metrics.len() as u64) >> 16) as u16
+    }
+}
