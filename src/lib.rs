@@ -4,4 +4,6 @@ pub mod clock;
 pub mod limits;
 pub mod metrics;
 pub mod parameters;
+pub mod protocol;
 pub mod slowlog;
+pub mod text;

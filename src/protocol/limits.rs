@@ -1,0 +1,53 @@
+//! What one request may ask for before it is refused, for both protocols.
+
+/// Longest inline command, and longest line that announces a count or a length: Redis's own limit.
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest bulk string of a client that has not authenticated (CVE-2021-32675), as in Redis.
+pub const UNAUTHENTICATED_BULK_BYTES_MAX: u64 = 16 * 1024;
+
+/// Most arguments of a client that has not authenticated, as in Redis.
+pub const UNAUTHENTICATED_ARGS_MAX: u64 = 10;
+
+/// Longest line of a memcached command that does not take a list of keys. memcached reads 16 KiB at a time
+/// and refuses what has no line end in there.
+pub const MEMCACHE_LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Longest memcached key.
+pub const MEMCACHE_KEY_BYTES_MAX: usize = 250;
+
+/// The bounds that configuration and authentication move. Cheap to build, passed to every parse.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Whether the client may use more than the little that strangers get.
+    pub authenticated: bool,
+    /// Most arguments of one command. Redis counts them in an `int`.
+    pub args_max: u64,
+    /// Longest argument in bytes (`proto-max-bulk-len`).
+    pub bulk_bytes_max: u64,
+    /// Longest request in bytes, framing included (`client-query-buffer-limit`). Spans are 32 bits wide, so
+    /// more than 4 GiB - 1 counts as that.
+    pub request_bytes_max: u64,
+    /// Longest value of a memcached storage command in bytes (`item_size_max` less what an item costs).
+    pub value_bytes_max: u64,
+}
+
+impl Limits {
+    /// `request_bytes_max` as far as spans can follow.
+    #[inline]
+    pub(super) fn span_bytes_max(&self) -> u64 {
+        self.request_bytes_max.min(u32::MAX as u64)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            authenticated: true,
+            args_max: i32::MAX as u64,
+            bulk_bytes_max: 512 * 1024 * 1024,
+            request_bytes_max: 1024 * 1024 * 1024,
+            value_bytes_max: 1024 * 1024,
+        }
+    }
+}

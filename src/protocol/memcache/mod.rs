@@ -1,0 +1,5 @@
+//! memcached's text protocol.
+
+pub mod verb;
+
+pub use verb::Verb;

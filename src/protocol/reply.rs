@@ -1,0 +1,320 @@
+//! Composing replies into a connection's output buffer.
+//!
+//! Owns the spelling of every reply type in RESP2, RESP3 and memcached's text protocol. A handler says what it
+//! answers; which bytes that takes depends on the client. Lengths are trusted: who opens an array of `n` writes
+//! `n` elements after it.
+
+use crate::text::{format_f64, format_i64, format_u64};
+
+/// What a client reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proto {
+    /// Redis before `HELLO 3`.
+    #[default]
+    Resp2,
+    /// Redis after `HELLO 3`.
+    Resp3,
+    /// memcached's text protocol. `ok`, `simple`, `error` and `int` become lines of their own there; the other
+    /// types do not exist in it and look as in RESP2.
+    Memcache,
+}
+
+/// Appends replies to `out`.
+pub struct Reply<'a> {
+    out: &'a mut Vec<u8>,
+    proto: Proto,
+}
+
+impl<'a> Reply<'a> {
+    /// Replies in `proto` are appended to `out`.
+    #[inline]
+    pub fn new(out: &'a mut Vec<u8>, proto: Proto) -> Self {
+        Self { out, proto }
+    }
+
+    /// What the client reads; HELLO and a few shapes of replies depend on it.
+    #[inline]
+    pub fn proto(&self) -> Proto {
+        self.proto
+    }
+
+    /// From here on replies have another form: HELLO answers in the protocol that it switches to.
+    #[inline]
+    pub fn set_proto(&mut self, proto: Proto) {
+        self.proto = proto;
+    }
+
+    /// Bytes in the output buffer; a mark for [`Reply::truncate`].
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether the output buffer is empty.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Takes back everything after the mark `len`.
+    #[inline]
+    pub fn truncate(&mut self, len: usize) {
+        self.out.truncate(len);
+    }
+
+    /// `+OK`.
+    #[inline]
+    pub fn ok(&mut self) {
+        self.out.extend_from_slice(if self.proto == Proto::Memcache { b"OK\r\n" } else { b"+OK\r\n" });
+    }
+
+    /// A status. CR and LF in it become blanks: nobody smuggles a second reply through here (CVE-2025-67733).
+    #[inline]
+    pub fn simple(&mut self, text: &str) {
+        self.one_line(b'+', text.as_bytes());
+    }
+
+    /// An error with its code first (`ERR no such key`, `SERVER_ERROR out of memory`); nothing is added to it,
+    /// and CR and LF in it become blanks.
+    #[inline]
+    pub fn error(&mut self, text: &str) {
+        self.one_line(b'-', text.as_bytes());
+    }
+
+    /// As [`Reply::error`], for texts that quote what the client sent and so may not be UTF-8.
+    #[inline]
+    pub fn error_bytes(&mut self, text: &[u8]) {
+        self.one_line(b'-', text);
+    }
+
+    /// An integer.
+    #[inline]
+    pub fn int(&mut self, value: i64) {
+        if self.proto == Proto::Memcache {
+            let mut digits = [0; 21];
+            let digits = format_i64(value, &mut digits);
+            self.out.reserve(digits.len() + 2);
+            self.out.extend_from_slice(digits);
+            self.out.extend_from_slice(b"\r\n");
+        } else {
+            self.header(b':', value);
+        }
+    }
+
+    /// A binary-safe string.
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        let mut header = [0; HEADER];
+        let header = compose_header(b'$', bytes.len() as i64, &mut header);
+        self.out.reserve(header.len() + bytes.len() + 2);
+        self.out.extend_from_slice(header);
+        self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An integer as a bulk string: values stored as integers are strings to their readers.
+    #[inline]
+    pub fn bulk_int(&mut self, value: i64) {
+        let mut digits = [0; 21];
+        self.bulk(format_i64(value, &mut digits));
+    }
+
+    /// A bulk string, or null.
+    #[inline]
+    pub fn bulk_or_null(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.bulk(bytes),
+            None => self.null(),
+        }
+    }
+
+    /// Nothing, where a string would stand.
+    #[inline]
+    pub fn null(&mut self) {
+        self.out.extend_from_slice(if self.proto == Proto::Resp3 { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    /// Nothing, where an array would stand (an aborted EXEC, a pop that timed out).
+    #[inline]
+    pub fn null_array(&mut self) {
+        self.out.extend_from_slice(if self.proto == Proto::Resp3 { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
+    /// The start of an array of `n` replies.
+    #[inline]
+    pub fn array(&mut self, n: usize) {
+        self.header(b'*', n as i64);
+    }
+
+    /// The start of a map of `n` pairs: a flat array of `2 * n` in RESP2.
+    #[inline]
+    pub fn map(&mut self, n: usize) {
+        if self.proto == Proto::Resp3 {
+            self.header(b'%', n as i64);
+        } else {
+            self.header(b'*', 2 * n as i64);
+        }
+    }
+
+    /// The start of a set of `n` replies: an array in RESP2.
+    #[inline]
+    pub fn set(&mut self, n: usize) {
+        self.header(if self.proto == Proto::Resp3 { b'~' } else { b'*' }, n as i64);
+    }
+
+    /// The start of an out-of-band message of `n` replies: an array in RESP2.
+    #[inline]
+    pub fn push(&mut self, n: usize) {
+        self.header(if self.proto == Proto::Resp3 { b'>' } else { b'*' }, n as i64);
+    }
+
+    /// A floating point number: a bulk string in RESP2. Seventeen significant digits in both, as Redis 7.0.
+    pub fn double(&mut self, value: f64) {
+        let mut digits = [0; 32];
+        let digits = format_f64(value, &mut digits);
+        if self.proto == Proto::Resp3 {
+            self.one_line(b',', digits);
+        } else {
+            self.bulk(digits);
+        }
+    }
+
+    /// True or false: 1 or 0 in RESP2.
+    #[inline]
+    pub fn boolean(&mut self, value: bool) {
+        self.out.extend_from_slice(match (self.proto == Proto::Resp3, value) {
+            (true, true) => b"#t\r\n",
+            (true, false) => b"#f\r\n",
+            (false, true) => b":1\r\n",
+            (false, false) => b":0\r\n",
+        });
+    }
+
+    /// Text for people, in `format` (`txt`, `mkd`): a bulk string in RESP2.
+    pub fn verbatim(&mut self, format: [u8; 3], text: &[u8]) {
+        if self.proto != Proto::Resp3 {
+            return self.bulk(text);
+        }
+        self.header(b'=', text.len() as i64 + 4);
+        self.out.reserve(text.len() + 6);
+        self.out.extend_from_slice(&format);
+        self.out.push(b':');
+        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An integer of any size, as its decimal digits: a bulk string in RESP2.
+    pub fn big_number(&mut self, digits: &str) {
+        if self.proto == Proto::Resp3 {
+            self.one_line(b'(', digits.as_bytes());
+        } else {
+            self.bulk(digits.as_bytes());
+        }
+    }
+
+    /// Bytes that are a reply, or several, already.
+    #[inline]
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// memcached: a line of text, its end added.
+    #[inline]
+    pub fn line(&mut self, text: &str) {
+        self.out.reserve(text.len() + 2);
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// memcached: an unsigned number on a line, as incr and decr answer.
+    #[inline]
+    pub fn line_u64(&mut self, value: u64) {
+        let mut digits = [0; 21];
+        let digits = format_u64(value, &mut digits);
+        self.out.reserve(digits.len() + 2);
+        self.out.extend_from_slice(digits);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// memcached: one hit of a get, with its cas unique for gets and gats. `END` is not part of it.
+    #[inline]
+    pub fn memcache_value(&mut self, key: &[u8], flags: u32, value: &[u8], cas: Option<u64>) {
+        // Three numbers, the word, the blanks and the two line ends need at most 62 bytes.
+        self.out.reserve(key.len() + value.len() + 64);
+        self.memcache_header(key, flags, value.len(), cas);
+        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// memcached: the line before a value of `value_bytes`, for values that are sent from where they are. The
+    /// value and a line end follow.
+    #[inline]
+    pub fn memcache_header(&mut self, key: &[u8], flags: u32, value_bytes: usize, cas: Option<u64>) {
+        let out = &mut *self.out;
+        let mut digits = [0; 21];
+        out.extend_from_slice(b"VALUE ");
+        out.extend_from_slice(key);
+        out.push(b' ');
+        out.extend_from_slice(format_u64(u64::from(flags), &mut digits));
+        out.push(b' ');
+        out.extend_from_slice(format_u64(value_bytes as u64, &mut digits));
+        if let Some(cas) = cas {
+            out.push(b' ');
+            out.extend_from_slice(format_u64(cas, &mut digits));
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// memcached: one statistic.
+    pub fn stat(&mut self, name: &str, value: &[u8]) {
+        self.out.reserve(name.len() + value.len() + 8);
+        self.out.extend_from_slice(b"STAT ");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b' ');
+        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    fn header(&mut self, kind: u8, n: i64) {
+        let mut header = [0; HEADER];
+        self.out.extend_from_slice(compose_header(kind, n, &mut header));
+    }
+
+    fn one_line(&mut self, kind: u8, text: &[u8]) {
+        self.out.reserve(text.len() + 3);
+        if self.proto != Proto::Memcache {
+            self.out.push(kind);
+        }
+        let start = self.out.len();
+        self.out.extend_from_slice(text);
+        for byte in &mut self.out[start..] {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// A type byte, 20 characters of number, a line end.
+const HEADER: usize = 24;
+
+/// Writes `kind`, `n` and a line end into the end of `buffer`.
+#[inline]
+fn compose_header(kind: u8, n: i64, buffer: &mut [u8; HEADER]) -> &[u8] {
+    if (0..10).contains(&n) {
+        buffer[..4].copy_from_slice(&[kind, b'0' + n as u8, b'\r', b'\n']);
+        return &buffer[..4];
+    }
+    let mut digits = [0; 21];
+    let digits = format_i64(n, &mut digits);
+    let len = digits.len();
+    buffer[0] = kind;
+    buffer[1..=len].copy_from_slice(digits);
+    buffer[len + 1..len + 3].copy_from_slice(b"\r\n");
+    &buffer[..len + 3]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! Numbers, sizes and patterns as clients write them.
+//!
+//! Owns the conversions between bytes and plain values, with the exact ideas that Redis and memcached have of
+//! what is valid. It refuses to know who asks: error texts belong to the callers.
+
+pub mod float;
+pub mod integer;
+
+pub use float::{FloatDigits, format_f64};
+pub use integer::{Digits, format_i64, format_u64, parse_i64, parse_u64};
