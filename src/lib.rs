@@ -1,9 +1,15 @@
 //! larder: a cache server that memcached and Redis clients use without knowing it.
 
 pub mod clock;
+pub mod command;
 pub mod limits;
+pub mod mesh;
 pub mod metrics;
 pub mod parameters;
 pub mod protocol;
+pub mod reactor;
+pub mod session;
+pub mod shard;
+pub mod shared;
 pub mod slowlog;
 pub mod text;

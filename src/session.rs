@@ -50,6 +50,17 @@ impl Queued {
         Queued { bytes, spans, row }
     }
 
+    /// One key's part of a spread command: what stands before its keys, then this key and what belongs to it.
+    pub fn part(&self, head: usize, key: usize, stride: usize) -> Queued {
+        let mut part = Queued { bytes: Vec::new(), spans: Vec::with_capacity(head + stride), row: self.row };
+        let args = self.args();
+        for at in (0..head).chain(key..key + stride) {
+            part.spans.push(Span { start: part.bytes.len() as u32, len: args[at].len() as u32 });
+            part.bytes.extend_from_slice(&args[at]);
+        }
+        part
+    }
+
     /// The arguments, as the parser gave them.
     pub fn args(&self) -> Args<'_> {
         Args::new(&self.bytes, &self.spans)

@@ -36,7 +36,12 @@ pub struct Shared {
 impl Shared {
     /// Facts of a process that starts now with so many cores.
     pub fn new(parameters: Parameters, cores: usize, started: Now, seeds: [u64; 4]) -> Shared {
-        let run_id = format!("{:016x}{:016x}{:08x}", seeds[0].rotate_left(7) ^ seeds[2], seeds[1].rotate_left(13) ^ seeds[3], started.unix_ms as u32);
+        let run_id = format!(
+            "{:016x}{:016x}{:08x}",
+            seeds[0].rotate_left(7) ^ seeds[2],
+            seeds[1].rotate_left(13) ^ seeds[3],
+            started.unix_ms as u32
+        );
         Shared {
             parameters,
             metrics: (0..cores).map(|_| Metrics::default()).collect(),

@@ -52,7 +52,9 @@ impl Fault {
             Fault::TooLarge => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             Fault::KeyTooLong => "ERR key is longer than 65535 bytes",
             Fault::ExpireTime(name) => return format!("ERR invalid expire time in '{name}' command").into(),
-            Fault::Arity(name) => return format!("ERR wrong number of arguments for '{name}' command").into(),
+            Fault::Arity(name) => {
+                return format!("ERR wrong number of arguments for '{name}' command").into();
+            }
             Fault::Text(text) => return text.clone(),
         })
     }

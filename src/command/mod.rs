@@ -125,7 +125,12 @@ pub struct Hops {
     /// The keys it concerns; may refuse wrong arguments before anything is touched.
     pub keys: fn(Args<'_>, db: u8, databases: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault>,
     /// The decision, given what was found under each key, in order. Writes the reply.
-    pub decide: fn(Args<'_>, found: &[Option<Gathered>], now_ms: u64, reply: &mut Reply<'_>) -> Result<Vec<Write>, Fault>,
+    pub decide: fn(
+        Args<'_>,
+        found: &[Option<Gathered>],
+        now_ms: u64,
+        reply: &mut Reply<'_>,
+    ) -> Result<Vec<Write>, Fault>,
 }
 
 /// A command that asks every core.
@@ -136,7 +141,8 @@ pub struct Every {
     /// What each core does; the bytes are for `merge` alone.
     pub ask: fn(&mut Local<'_>, Args<'_>, asker: &Asker) -> Vec<u8>,
     /// Makes the reply of the cores' answers, in order of the cores.
-    pub merge: fn(Args<'_>, parts: &[Vec<u8>], asker: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault>,
+    pub merge:
+        fn(Args<'_>, parts: &[Vec<u8>], asker: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault>,
     /// It must see or change all shards at one moment (`FLUSHALL`, `SWAPDB`): every shard is held meanwhile.
     pub atomic: bool,
 }
@@ -346,7 +352,11 @@ impl Command {
     /// The number of arguments is right.
     #[inline]
     pub fn arity_fits(&self, count: usize) -> bool {
-        if self.arity >= 0 { count == self.arity as usize } else { count >= self.arity.unsigned_abs() as usize }
+        if self.arity >= 0 {
+            count == self.arity as usize
+        } else {
+            count >= self.arity.unsigned_abs() as usize
+        }
     }
 
     /// All of these flags are set.

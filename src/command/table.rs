@@ -16,6 +16,8 @@ pub struct Table {
     /// Open addressing; `u16::MAX` is an empty place.
     places: Vec<u16>,
     mask: usize,
+    /// By row: Redis clients may call it by its name. Not so `client|list` and memcached's `mc:get`.
+    callable: Vec<bool>,
 }
 
 /// The one table of the process.
@@ -40,7 +42,8 @@ impl Table {
             rows.extend(command.subs.iter());
         }
         let size = (rows.len() * 4).next_power_of_two();
-        let mut table = Table { rows, places: vec![u16::MAX; size], mask: size - 1 };
+        let callable = rows.iter().map(|row| !row.name.contains(['|', ':'])).collect();
+        let mut table = Table { rows, places: vec![u16::MAX; size], mask: size - 1, callable };
         for row in 0..table.rows.len() {
             let name = table.rows[row].name.as_bytes();
             assert!(name.len() <= NAME_BYTES_MAX, "{} is longer than NAME_BYTES_MAX", table.rows[row].name);
@@ -85,17 +88,16 @@ impl Table {
     #[inline]
     pub fn find(&self, args: Args<'_>) -> Found {
         let mut buffer = [0u8; NAME_BYTES_MAX];
-        let Some(name) = lower_into(args[0], &mut buffer) else { return Found::UnknownCommand };
+        let Some(name) = lower_into(&args[0], &mut buffer) else { return Found::UnknownCommand };
         let Some(row) = self.by_name(name) else { return Found::UnknownCommand };
-        // A subcommand's own name holds a bar; nobody may call it by that.
-        if name.contains(&b'|') {
+        if !self.callable[row as usize] {
             return Found::UnknownCommand;
         }
         if !matches!(self.rows[row as usize].handler, Handler::Container) || args.len() < 2 {
             return Found::Row(row);
         }
         let used = name.len();
-        let sub = args[1];
+        let sub = &args[1];
         if used + 1 + sub.len() > NAME_BYTES_MAX || sub.contains(&b'|') {
             return Found::UnknownSub(row);
         }
