@@ -1,0 +1,171 @@
+//! One line of a memcached request: its words, and what is wrong with them.
+
+use super::super::args::{Args, Span};
+use super::super::limits::MEMCACHE_KEY_BYTES_MAX;
+use super::{LineError, Verb, fields};
+
+/// What to make of a line.
+pub(super) enum Verdict {
+    /// It is a request.
+    Line { verb: Verb, noreply: bool },
+    /// It is a request once `data_bytes` and a line end have come.
+    Data { verb: Verb, noreply: bool, data_bytes: u32 },
+    /// It is none.
+    Bad { error: LineError, noreply: bool },
+    /// It is a request to a web server.
+    Http,
+}
+
+/// Appends the words of `line`, which are what lies between its spaces.
+pub(super) fn words(line: &[u8], spans: &mut Vec<Span>) {
+    let mut start = 0;
+    for end in memchr::memchr_iter(b' ', line) {
+        if end > start {
+            spans.push(Span::new(start, end - start));
+        }
+        start = end + 1;
+    }
+    if start < line.len() {
+        spans.push(Span::new(start, line.len() - start));
+    }
+}
+
+/// Judges the line with these words at the start of `bytes`.
+pub(super) fn judge(bytes: &[u8], words: &[Span]) -> Verdict {
+    let args = Args::new(bytes, words);
+    let Some(name) = args.get(0) else {
+        return Verdict::Bad { error: LineError::Unknown, noreply: false };
+    };
+    let verb = Verb::from_name(name);
+    if verb.takes_keys() {
+        // The hot ones; none of them knows noreply.
+        return match read(verb, args, words) {
+            Ok(()) => Verdict::Line { verb, noreply: false },
+            Err(error) => Verdict::Bad { error, noreply: false },
+        };
+    }
+    let (least, most) = arity(verb);
+    if args.len() < least || args.len() > most {
+        return Verdict::Bad { error: LineError::Unknown, noreply: false };
+    }
+    let noreply = knows_noreply(verb, args) && args.last() == Some(b"noreply");
+    let checked = match verb {
+        Verb::Set | Verb::Add | Verb::Replace | Verb::Append | Verb::Prepend | Verb::Cas => {
+            storage(verb, args)
+        }
+        Verb::MetaSet => meta_set(args),
+        Verb::MetaGet | Verb::MetaDelete | Verb::MetaArithmetic | Verb::MetaDebug => key(args).map(none),
+        Verb::Delete => delete(args).map(none),
+        Verb::Incr | Verb::Decr => arithmetic(args).map(none),
+        Verb::Touch => key(args).and_then(|()| exptime(&args[2])).map(none),
+        Verb::FlushAll if args.len() > 1 + usize::from(noreply) => exptime(&args[1]).map(none),
+        Verb::Verbosity => required(fields::unsigned(&args[1]), LineError::BadFormat).map(none),
+        Verb::Other if args.last().is_some_and(|word| word.starts_with(b"HTTP/")) => return Verdict::Http,
+        _ => Ok(None),
+    };
+    match checked {
+        Ok(None) => Verdict::Line { verb, noreply },
+        Ok(Some(data_bytes)) => Verdict::Data { verb, noreply, data_bytes },
+        Err(error) => Verdict::Bad { error, noreply },
+    }
+}
+
+/// The least and the greatest number of words, the name included.
+fn arity(verb: Verb) -> (usize, usize) {
+    match verb {
+        Verb::Get | Verb::Gets | Verb::Gat | Verb::Gats => (2, usize::MAX),
+        Verb::Set | Verb::Add | Verb::Replace | Verb::Append | Verb::Prepend => (5, 6),
+        Verb::Cas => (6, 7),
+        Verb::Delete => (2, 4),
+        Verb::Incr | Verb::Decr | Verb::Touch => (3, 4),
+        Verb::FlushAll => (1, 3),
+        Verb::Verbosity => (2, 3),
+        Verb::MetaGet | Verb::MetaSet | Verb::MetaDelete | Verb::MetaArithmetic => (2, usize::MAX),
+        // To `me` alone a missing key is bad format.
+        Verb::MetaDebug | Verb::MetaNoop => (1, usize::MAX),
+        Verb::Version | Verb::Stats | Verb::Quit | Verb::Shutdown | Verb::Other => (1, usize::MAX),
+    }
+}
+
+/// Whether the last word can be `noreply`. To `delete` alone a key of that name is no option.
+fn knows_noreply(verb: Verb, args: Args) -> bool {
+    match verb {
+        Verb::Delete => args.len() > 2,
+        Verb::Set
+        | Verb::Add
+        | Verb::Replace
+        | Verb::Append
+        | Verb::Prepend
+        | Verb::Cas
+        | Verb::Incr
+        | Verb::Decr
+        | Verb::Touch
+        | Verb::FlushAll
+        | Verb::Verbosity => true,
+        _ => false,
+    }
+}
+
+fn read(verb: Verb, args: Args, words: &[Span]) -> Result<(), LineError> {
+    if args.len() < 2 {
+        return Err(LineError::Unknown);
+    }
+    let touches = matches!(verb, Verb::Gat | Verb::Gats);
+    if touches {
+        exptime(&args[1])?;
+    }
+    let keys = &words[1 + usize::from(touches)..];
+    let fit = keys.iter().all(|key| key.len as usize <= MEMCACHE_KEY_BYTES_MAX);
+    if fit { Ok(()) } else { Err(LineError::BadFormat) }
+}
+
+fn storage(verb: Verb, args: Args) -> Result<Option<u32>, LineError> {
+    key(args)?;
+    let well_formed = fields::flags(&args[2]).is_some()
+        && fields::exptime(&args[3]).is_some()
+        && (verb != Verb::Cas || fields::unsigned(&args[5]).is_some());
+    let data_bytes = fields::data_bytes(&args[4]).filter(|_| well_formed);
+    data_bytes.map(Some).ok_or(LineError::BadFormat)
+}
+
+fn meta_set(args: Args) -> Result<Option<u32>, LineError> {
+    key(args)?;
+    let data_bytes = args.get(2).and_then(fields::data_bytes);
+    data_bytes.map(Some).ok_or(LineError::BadFormat)
+}
+
+fn delete(args: Args) -> Result<(), LineError> {
+    // Older clients send a time, which must be 0.
+    let well_formed = match args.len() {
+        2 => true,
+        3 => matches!(&args[2], b"0" | b"noreply"),
+        _ => &args[2] == b"0" && &args[3] == b"noreply",
+    };
+    if !well_formed {
+        return Err(LineError::DeleteUsage);
+    }
+    key(args)
+}
+
+fn arithmetic(args: Args) -> Result<(), LineError> {
+    key(args)?;
+    required(fields::unsigned(&args[2]), LineError::InvalidDelta)
+}
+
+fn key(args: Args) -> Result<(), LineError> {
+    let key = args.get(1).filter(|key| key.len() <= MEMCACHE_KEY_BYTES_MAX);
+    required(key, LineError::BadFormat)
+}
+
+fn exptime(field: &[u8]) -> Result<(), LineError> {
+    required(fields::exptime(field), LineError::InvalidExptime)
+}
+
+fn required<T>(field: Option<T>, error: LineError) -> Result<(), LineError> {
+    field.map(drop).ok_or(error)
+}
+
+/// A line without a data block.
+fn none((): ()) -> Option<u32> {
+    None
+}
