@@ -7,6 +7,10 @@
 //! the reply is dropped and the fault's text is sent instead.
 
 pub mod fault;
+#[cfg(test)]
+pub(crate) mod one_shard;
+pub mod run;
+pub mod strings;
 pub mod table;
 
 pub use fault::Fault;

@@ -1,11 +1,11 @@
 //! All commands in one table, and the way from a name to its row.
 
-use super::{Command, Handler};
+use super::{Command, Handler, strings};
 use crate::protocol::Args;
 use std::sync::LazyLock;
 
 /// Rows of every family, in the order of this list.
-static FAMILIES: &[&[Command]] = &[];
+static FAMILIES: &[&[Command]] = &[strings::get::ROWS, strings::set::ROWS];
 
 /// Names longer than this are unknown without a look.
 const NAME_BYTES_MAX: usize = 24;

@@ -1,0 +1,4 @@
+//! What the strings' commands answer, on one shard.
+
+mod get;
+mod set;
