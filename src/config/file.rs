@@ -1,0 +1,143 @@
+//! Configuration files: redis.conf's form (`name value`), or one flag per line (`--name=value`).
+
+use super::{Setting, args};
+use crate::parameters::quoted;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// The name that means standard input.
+pub(super) const STANDARD_INPUT: &str = "-";
+
+/// How deep files may include files; a file that includes itself ends here.
+const DEPTH_MAX: usize = 16;
+
+/// More than this is no configuration, and nobody waits for the end of /dev/zero.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The settings of a file and of those that it includes, in order.
+pub(super) fn read(path: &Path) -> Result<Vec<Setting>, String> {
+    let mut settings = Vec::new();
+    read_into(path, 0, &mut settings)?;
+    Ok(settings)
+}
+
+fn read_into(path: &Path, depth: usize, settings: &mut Vec<Setting>) -> Result<(), String> {
+    let name = path.display().to_string();
+    let text = text_of(path).map_err(|error| format!("{name}: {error}"))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("{name}: longer than {FILE_BYTES_MAX} bytes, this is no configuration file"));
+    }
+    for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
+        let place = format!("{name}:{}", number + 1);
+        match parse(line, &place)? {
+            Line::Empty => {}
+            Line::Setting(setting) => settings.push(setting),
+            Line::Include(_) if depth == DEPTH_MAX => {
+                return Err(format!("{place}: include: more than {DEPTH_MAX} files deep"));
+            }
+            Line::Include(included) => {
+                let base = path.parent().unwrap_or(Path::new(""));
+                read_into(&base.join(included), depth + 1, settings)
+                    .map_err(|error| format!("{place}: {error}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn text_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if path == Path::new(STANDARD_INPUT) {
+        std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
+    } else {
+        std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
+    }
+    Ok(text)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Empty,
+    Setting(Setting),
+    Include(PathBuf),
+}
+
+fn parse(line: &[u8], place: &str) -> Result<Line, String> {
+    let line = line.trim_ascii();
+    if line.is_empty() || line.starts_with(b"#") {
+        return Ok(Line::Empty);
+    }
+    if let Some(flag) = line.strip_prefix(b"--") {
+        let (name, value) = args::name_and_value(flag).map_err(|error| format!("{place}: {error}"))?;
+        let place = format!("{place}: --{name}");
+        return args::setting(name, value, place).map(Line::Setting);
+    }
+    let words = quoted::split(line).ok_or_else(|| format!("{place}: a quote is not closed"))?;
+    let name = String::from_utf8_lossy(&words[0]).into_owned();
+    let value = words[1..].join(&b' ');
+    if words.len() == 1 {
+        return Err(format!("{place}: {name} has no value"));
+    }
+    if name.eq_ignore_ascii_case("include") {
+        return Ok(Line::Include(OsString::from_vec(value).into()));
+    }
+    let place = format!("{place}: {name}");
+    Ok(Line::Setting(Setting { name, value, place }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Scratch;
+    use super::*;
+
+    fn setting(line: &str) -> (String, String) {
+        match parse(line.as_bytes(), "f:1") {
+            Ok(Line::Setting(setting)) => (setting.name, String::from_utf8(setting.value).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn lines_are_a_name_and_a_value() {
+        assert_eq!(setting("port 6379"), ("port".into(), "6379".into()));
+        assert_eq!(setting(r#"requirepass "a b" "#), ("requirepass".into(), "a b".into()));
+        assert_eq!(setting("bind 127.0.0.1 -::1\r"), ("bind".into(), "127.0.0.1 -::1".into()));
+        assert_eq!(setting(r#"save """#), ("save".into(), String::new()));
+        assert_eq!(setting("--hz=10"), ("hz".into(), "10".into()));
+        for empty in ["", "   ", "# port 6379", "\t# x\r"] {
+            assert_eq!(parse(empty.as_bytes(), "f:1"), Ok(Line::Empty));
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        assert_eq!(parse(b"port", "f:7"), Err("f:7: port has no value".into()));
+        assert_eq!(parse(b"requirepass \"a", "f:7"), Err("f:7: a quote is not closed".into()));
+    }
+
+    #[test]
+    fn files_include_files_beside_them() {
+        let inner = Scratch::new("inner", "hz 50\n");
+        let name = inner.0.file_name().unwrap().to_str().unwrap();
+        let outer = Scratch::new("outer", &format!("timeout 1\ninclude {name}\nhz 60\n"));
+        let settings = read(&outer.0).unwrap();
+        assert_eq!(settings.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["timeout", "hz", "hz"]);
+        assert_eq!(settings[1].place, format!("{}:1: hz", inner.path()));
+    }
+
+    #[test]
+    fn a_file_that_includes_itself_ends() {
+        let file = Scratch::new("itself", "");
+        std::fs::write(&file.0, format!("include {}\n", file.path())).unwrap();
+        let error = read(&file.0).unwrap_err();
+        assert!(error.ends_with("include: more than 16 files deep"), "{error}");
+        assert!(!error.contains('\n'));
+    }
+
+    #[test]
+    fn an_endless_file_is_refused() {
+        assert!(read(Path::new("/dev/zero")).unwrap_err().starts_with("/dev/zero: longer than"));
+    }
+}

@@ -1,0 +1,201 @@
+//! Where the parameters' first values come from: flags, then the environment, then a file, then
+//! the table's defaults. Everything here happens once, before a core runs; every mistake is one line
+//! that names the flag, the variable, or the file and line.
+
+mod args;
+mod environment;
+mod file;
+mod help;
+pub mod host;
+
+use crate::parameters::{Host, Parameters, Refusal, table};
+use std::ffi::OsString;
+use std::path::Path;
+
+pub use help::help;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Start {
+    /// Run with these values.
+    Run {
+        /// The values.
+        parameters: Box<Parameters>,
+        /// Lines to log once there is a log: things that were ignored.
+        warnings: Vec<String>,
+    },
+    /// Print this on standard output and end well (`--help`, `--version`).
+    Print(String),
+}
+
+/// One setting and where it stood.
+#[derive(Debug, PartialEq, Eq)]
+struct Setting {
+    name: String,
+    value: Vec<u8>,
+    /// How the errors name the place: `--port`, `LARDER_port`, `larder.conf:3: port`.
+    place: String,
+}
+
+/// Reads the process's own arguments and environment.
+pub fn from_env_and_args() -> Result<Start, String> {
+    load(std::env::args_os().skip(1), std::env::vars_os(), host::detect())
+}
+
+/// Reads arguments (without the program's name) and environment on a machine like `host`.
+pub fn load(
+    args: impl Iterator<Item = OsString>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
+    host: Host,
+) -> Result<Start, String> {
+    let line = args::parse(args)?;
+    if line.help {
+        return Ok(Start::Print(help()));
+    }
+    if line.version {
+        return Ok(Start::Print(help::version()));
+    }
+    let environment = environment::parse(environment)?;
+    let mut parameters = Parameters::new(host);
+    if let Some(path) = line.file.or(environment.file) {
+        for setting in file::read(&path)? {
+            apply(&parameters, &setting)?;
+        }
+        if path != Path::new(file::STANDARD_INPUT) {
+            parameters.set_file(std::path::absolute(&path).unwrap_or(path));
+        }
+    }
+    for setting in environment.settings.iter().chain(&line.settings) {
+        apply(&parameters, setting)?;
+    }
+    parameters.check_at_start()?;
+    Ok(Start::Run { parameters: Box::new(parameters), warnings: environment.warnings })
+}
+
+fn apply(parameters: &Parameters, setting: &Setting) -> Result<(), String> {
+    let Setting { name, value, place } = setting;
+    parameters.set_at_start(name, value).map_err(|refusal| match (refusal, table::find(name.as_bytes())) {
+        (Refusal::Unknown, _) | (_, None) => format!("{place}: unknown parameter (see --help)"),
+        (_, Some(row)) => {
+            format!("{place}: '{}' is not allowed: {}", value.escape_ascii(), row.kind.range())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::Name;
+    use std::io::Write as _;
+
+    const HOST: Host = Host { cores: 2, memory_bytes: 1 << 30 };
+
+    pub(super) fn start(args: &[&str], environment: &[(&str, &str)]) -> Result<Start, String> {
+        load(
+            args.iter().map(|arg| OsString::from(*arg)),
+            environment.iter().map(|(name, value)| (OsString::from(*name), OsString::from(*value))),
+            HOST,
+        )
+    }
+
+    fn parameters(args: &[&str], environment: &[(&str, &str)]) -> Box<Parameters> {
+        match start(args, environment) {
+            Ok(Start::Run { parameters, .. }) => parameters,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A file of its own for one test, gone with the value.
+    pub(super) struct Scratch(pub std::path::PathBuf);
+
+    impl Scratch {
+        pub(super) fn new(name: &str, text: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("larder-config-{}-{name}", std::process::id()));
+            std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+            Scratch(path)
+        }
+
+        pub(super) fn path(&self) -> &str {
+            self.0.to_str().unwrap()
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_that_a_file() {
+        let file = Scratch::new("precedence", "port 1\nhz 1\ntimeout 1\n");
+        let parameters = parameters(
+            &[file.path(), "--port", "3"],
+            &[("LARDER_port", "2"), ("LARDER_hz", "2"), ("HOME", "/"), ("PORT", "7")],
+        );
+        assert_eq!(parameters.number(Name::Port), 3);
+        assert_eq!(parameters.number(Name::Hz), 2);
+        assert_eq!(parameters.number(Name::Timeout), 1);
+        assert_eq!(parameters.file(), Some(file.0.as_path()));
+    }
+
+    #[test]
+    fn the_file_may_be_named_by_a_flag_or_the_environment() {
+        let file = Scratch::new("flagfile", "--port=7000\n--nocache_mode\n");
+        for parameters in [
+            parameters(&["--flagfile", file.path()], &[]),
+            parameters(&[&format!("--flagfile={}", file.path())], &[]),
+            parameters(&[], &[("LARDER_FLAGFILE", file.path())]),
+        ] {
+            assert_eq!(parameters.number(Name::Port), 7000);
+            assert_eq!(parameters.policy_name(), "noeviction");
+        }
+    }
+
+    #[test]
+    fn errors_are_one_line_that_names_the_place_and_the_range() {
+        let file = Scratch::new("errors", "# fine\nport 6379\nmaxclients none\n");
+        let path = file.path();
+        for (args, environment, line) in [
+            (
+                vec!["--port", "70000"],
+                vec![],
+                "--port: '70000' is not allowed: an integer from 0 to 65535".to_string(),
+            ),
+            (vec!["--prot=1"], vec![], "--prot: unknown parameter (see --help)".into()),
+            (
+                vec![],
+                vec![("LARDER_IO", "fast")],
+                "LARDER_IO: 'fast' is not allowed: one of auto, uring, poll".into(),
+            ),
+            (
+                vec![path],
+                vec![],
+                format!("{path}:3: maxclients: 'none' is not allowed: an integer from 1 to 1000000"),
+            ),
+            (vec!["/no/such/file"], vec![], "/no/such/file: No such file or directory (os error 2)".into()),
+            (
+                vec!["--port", "0", "--memcache_port", "0"],
+                vec![],
+                "port and memcache_port are both 0: there is nothing to serve".into(),
+            ),
+            (
+                vec!["--maxmemory", "1kb"],
+                vec![],
+                "maxmemory: 1024 bytes are too few for 2 threads: at least 4mb".into(),
+            ),
+        ] {
+            assert_eq!(start(&args, &environment).unwrap_err(), line);
+        }
+    }
+
+    #[test]
+    fn help_and_version_end_well_whatever_else_is_there() {
+        for args in [&["--help"][..], &["-h"], &["--port", "70000", "--help"]] {
+            assert!(matches!(start(args, &[]), Ok(Start::Print(text)) if text.contains("--maxmemory")));
+        }
+        for args in [&["--version"][..], &["-v"], &["-V"]] {
+            assert!(matches!(start(args, &[]), Ok(Start::Print(text)) if text.starts_with("larder ")));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The table of parameters. Flags, environment, configuration file, `CONFIG`, `--help` and the manual derive from it.
+
+use super::kind::Kind;
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its place in the table.
+    pub name: Name,
+    /// What it is called.
+    pub text: &'static str,
+    /// Other names for it.
+    pub aliases: &'static [&'static str],
+    /// Type, default, range.
+    pub kind: Kind,
+    /// `CONFIG SET` may change it.
+    pub live: bool,
+    /// One sentence.
+    pub help: &'static str,
+}
+
+/// May be changed by `CONFIG SET`.
+const LIVE: bool = true;
+/// Is decided at start.
+const START: bool = false;
+
+macro_rules! parameters {
+    ($($id:ident $text:literal [$($alias:literal),*] $live:ident, $kind:expr, $help:literal;)*) => {
+        /// A parameter, by its place in the table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(usize)]
+        pub enum Name {
+            $(#[doc = concat!("`", $text, "`: ", $help)] $id,)*
+        }
+
+        /// All parameters, by [`Name`].
+        pub static TABLE: &[Parameter] = &[
+            $(Parameter { name: Name::$id, text: $text, aliases: &[$($alias),*], kind: $kind, live: $live, help: $help },)*
+        ];
+
+        /// How many parameters there are.
+        pub const COUNT: usize = [$(Name::$id),*].len();
+    };
+}
+
+/// Redis's names of eviction policies, in the order of `MaxmemoryPolicy`'s values.
+pub const POLICIES: &[&str] = &[
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+];
+
+/// Place of `noeviction` in [`POLICIES`].
+pub(super) const NO_EVICTION: i64 = 7;
+/// Place of the policy that `cache_mode` stands for.
+pub(super) const EVICTION: i64 = 5;
+
+parameters! {
+    Port "port" [] START, Kind::Integer { default: 6379, min: 0, max: 65535 },
+        "TCP port for Redis clients; 0 switches it off.";
+    MemcachePort "memcache_port" ["memcached_port"] START, Kind::Integer { default: 11211, min: 0, max: 65535 },
+        "TCP port for memcached clients; 0 switches it off.";
+    Bind "bind" [] START, Kind::Addresses { default: "127.0.0.1" },
+        "Addresses to listen on; one with a leading - may be missing on this machine.";
+    TcpBacklog "tcp-backlog" [] START, Kind::Integer { default: 511, min: 1, max: 65535 },
+        "Connections that may wait to be accepted.";
+    TcpKeepalive "tcp-keepalive" [] LIVE, Kind::Integer { default: 300, min: 0, max: i32::MAX as i64 },
+        "Seconds of silence after which a connection is probed; 0 never probes.";
+    Timeout "timeout" [] LIVE, Kind::Integer { default: 0, min: 0, max: i32::MAX as i64 },
+        "Seconds after which an idle client is closed; 0 never closes.";
+    Maxclients "maxclients" [] LIVE, Kind::Integer { default: 64_000, min: 1, max: 1_000_000 },
+        "Clients that may be connected at once.";
+    Threads "threads" ["proactor_threads"] START, Kind::Threads { max: 256 },
+        "Cores to run on, each with a shard of its own.";
+    Io "io" [] START, Kind::Choice { default: 0, of: &["auto", "uring", "poll"] },
+        "I/O driver: io_uring, epoll, or io_uring where it is permitted.";
+    Hz "hz" [] LIVE, Kind::Integer { default: 10, min: 1, max: 500 },
+        "Times per second that background work is looked after while nothing else happens.";
+    Maxmemory "maxmemory" [] LIVE, Kind::Memory,
+        "Memory for keys, values, index and buffers together.";
+    MaxmemoryPolicy "maxmemory-policy" [] LIVE, Kind::Choice { default: EVICTION as usize, of: POLICIES },
+        "What may be evicted when maxmemory is reached; noeviction refuses writes instead.";
+    CacheMode "cache_mode" [] LIVE, Kind::CacheMode,
+        "Evict when maxmemory is reached (any policy) or refuse writes (noeviction).";
+    EvictionGoal "eviction_goal" [] LIVE, Kind::Choice { default: 0, of: &["hits", "bytes"] },
+        "What eviction maximises: requests answered, or bytes answered.";
+    ItemSizeMax "item_size_max" [] START, Kind::Size { default: 512 << 20, min: 1 << 10, max: 512 << 20 },
+        "Largest value that is stored.";
+    ProtoMaxBulkLen "proto-max-bulk-len" [] LIVE, Kind::Size { default: 512 << 20, min: 1 << 20, max: 512 << 20 },
+        "Largest argument of a Redis command.";
+    Dbnum "databases" ["dbnum"] START, Kind::Integer { default: 16, min: 1, max: 255 },
+        "Number of databases for SELECT.";
+    Requirepass "requirepass" [] LIVE, Kind::Text { default: "" },
+        "Password of Redis clients; empty asks for none.";
+    SlowlogLogSlowerThan "slowlog-log-slower-than" [] LIVE, Kind::Integer { default: 10_000, min: -1, max: i64::MAX },
+        "Microseconds from which on a command enters the slow log; 0 logs all, -1 none.";
+    SlowlogMaxLen "slowlog-max-len" [] LIVE, Kind::Integer { default: 128, min: 0, max: 100_000 },
+        "Entries that the slow log keeps.";
+    LatencyMonitorThreshold "latency-monitor-threshold" [] LIVE, Kind::Integer { default: 0, min: 0, max: i64::MAX },
+        "Milliseconds from which on an event is kept for LATENCY; 0 keeps none.";
+    Loglevel "loglevel" [] LIVE, Kind::Choice { default: 2, of: &["debug", "verbose", "notice", "warning", "nothing"] },
+        "How much is logged.";
+    Logfile "logfile" [] START, Kind::Text { default: "" },
+        "File to log to; empty is standard error.";
+    Save "save" [] LIVE, Kind::Fixed { value: "" },
+        "Snapshots: there are none.";
+    Appendonly "appendonly" [] LIVE, Kind::Fixed { value: "no" },
+        "Append-only file: there is none.";
+    NotifyKeyspaceEvents "notify-keyspace-events" [] LIVE, Kind::Fixed { value: "" },
+        "Keyspace notifications: there are none.";
+    ClusterEnabled "cluster-enabled" [] START, Kind::Fixed { value: "no" },
+        "Cluster: this is a lone server.";
+    LatencyTracking "latency-tracking" [] LIVE, Kind::Fixed { value: "no" },
+        "Latency histograms per command: there are none.";
+}
+
+/// The parameter of a name, in any case, `-` and `_` alike.
+pub fn find(name: &[u8]) -> Option<&'static Parameter> {
+    TABLE.iter().find(|row| same(row.text, name) || row.aliases.iter().any(|alias| same(alias, name)))
+}
+
+fn same(text: &str, name: &[u8]) -> bool {
+    text.len() == name.len() && text.bytes().zip(name).all(|(a, &b)| fold(a) == fold(b))
+}
+
+/// One spelling for `-`, `_` and both cases.
+pub fn fold(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
+}
+
+impl Name {
+    /// The row of this parameter.
+    pub fn row(self) -> &'static Parameter {
+        &TABLE[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_stands_at_its_name() {
+        for (place, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.name as usize, place, "{}", row.text);
+        }
+        assert_eq!(POLICIES[NO_EVICTION as usize], "noeviction");
+        assert_eq!(POLICIES[EVICTION as usize], "allkeys-lfu");
+    }
+
+    #[test]
+    fn no_name_is_used_twice() {
+        let names: Vec<&str> =
+            TABLE.iter().flat_map(|row| row.aliases.iter().chain([&row.text])).copied().collect();
+        for name in &names {
+            assert_eq!(names.iter().filter(|other| same(other, name.as_bytes())).count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_any_spelling() {
+        for name in ["slowlog-max-len", "SLOWLOG_MAX_LEN", "slowlog_max-len"] {
+            assert_eq!(find(name.as_bytes()).unwrap().name, Name::SlowlogMaxLen);
+        }
+        assert_eq!(find(b"dbnum").unwrap().name, Name::Dbnum);
+        assert!(find(b"slowlog").is_none());
+    }
+
+    #[test]
+    fn help_is_one_sentence() {
+        for row in TABLE {
+            assert!(row.help.ends_with('.') && !row.help.contains('\n'), "{}", row.text);
+        }
+    }
+}
