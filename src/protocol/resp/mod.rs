@@ -128,8 +128,8 @@ impl Parser {
     fn multibulk(&mut self, bytes: &[u8], spans: &mut Vec<Span>, limits: &Limits) -> Parsed {
         let (count, at) = match number(bytes, self.scanned as usize) {
             Line::Number { value, used } => (value, used),
-            Line::Wait => {
-                return self.wait(Wait { need: bytes.len() + 1, at: 0, scanned: bytes.len(), left: 0 });
+            Line::Wait { scanned } => {
+                return self.wait(Wait { need: bytes.len() + 1, at: 0, scanned, left: 0 });
             }
             Line::Invalid => return self.bad(ProtocolError::MultibulkLength),
             Line::TooLong => return self.bad(ProtocolError::MultibulkCountTooLong),
@@ -239,15 +239,15 @@ fn bulks(
     while left > 0 {
         let header = match bulk_length(bytes, at, scanned, limits) {
             Ok(header) => header,
-            Err(Stop::Wait) => {
-                return Progress::Wait(Wait { need: bytes.len() + 1, at, scanned: bytes.len(), left });
+            Err(Stop::Wait { scanned }) => {
+                return Progress::Wait(Wait { need: bytes.len() + 1, at, scanned: at + scanned, left });
             }
             Err(Stop::Bad(error)) => return Progress::Bad(error),
         };
         // Both are below 2^32, see `bulk_length`.
         let end = header.start + header.len + 2;
         if end > bytes.len() {
-            return Progress::Wait(Wait { need: end, at, scanned: header.start, left });
+            return Progress::Wait(Wait { need: end, at, scanned: at, left });
         }
         spans.push(Span::new(header.start, header.len));
         at = end;
@@ -264,7 +264,10 @@ struct Bulk {
 }
 
 enum Stop {
-    Wait,
+    /// No line end lies within `scanned` bytes.
+    Wait {
+        scanned: usize,
+    },
     Bad(ProtocolError),
 }
 
@@ -278,7 +281,7 @@ fn bulk_length(bytes: &[u8], at: usize, scanned: usize, limits: &Limits) -> Resu
         }
         Line::Number { .. } | Line::Invalid => return Err(Stop::Bad(ProtocolError::BulkLength)),
         Line::TooLong => return Err(Stop::Bad(ProtocolError::BulkCountTooLong)),
-        Line::Wait => return Err(Stop::Wait),
+        Line::Wait { scanned } => return Err(Stop::Wait { scanned }),
     };
     let Some(len) = u64::try_from(value).ok().filter(|len| *len <= limits.bulk_bytes_max) else {
         return Err(Stop::Bad(ProtocolError::BulkLength));
@@ -297,8 +300,8 @@ fn bulk_length(bytes: &[u8], at: usize, scanned: usize, limits: &Limits) -> Resu
 enum Line {
     /// The number and the length of the line in bytes, its end included.
     Number { value: i64, used: usize },
-    /// The line has no end yet.
-    Wait,
+    /// The line has no end yet; none lies within `scanned` bytes.
+    Wait { scanned: usize },
     /// What should be a number is none.
     Invalid,
     /// The line has no end within reason.
@@ -326,13 +329,16 @@ fn long_number(tail: &[u8], scanned: usize) -> Line {
     let from = scanned.min(tail.len());
     match memchr::memchr(b'\r', &tail[from..]).map(|at| from + at) {
         Some(end) if end > INLINE_BYTES_MAX => Line::TooLong,
-        Some(end) if end + 2 > tail.len() => Line::Wait,
+        Some(end) if end + 2 > tail.len() => Line::Wait { scanned: end },
         // The type byte is not a digit, so an empty line is no number either.
         Some(end) => match tail.get(1..end).and_then(parse_i64) {
             Some(value) => Line::Number { value, used: end + 2 },
             None => Line::Invalid,
         },
         None if tail.len() > INLINE_BYTES_MAX => Line::TooLong,
-        None => Line::Wait,
+        None => Line::Wait { scanned: tail.len() },
     }
 }
+
+#[cfg(test)]
+mod tests;
