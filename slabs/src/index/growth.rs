@@ -1,0 +1,110 @@
+//! How the index follows the number of its entries: one bucket divided, or two joined, at a time.
+
+use super::bucket::{Bucket, LANES, tag_of};
+use super::{BUCKET_BYTES, Index, LEVEL_MIN, OS_PAGE_BYTES, RELEASE_BYTES};
+use crate::page::Handle;
+
+/// Entries per bucket, in tenths, above which the index grows.
+const LOAD_MAX_TENTHS: u64 = 65;
+/// Entries per bucket, in tenths, below which it shrinks.
+const LOAD_MIN_TENTHS: u64 = 45;
+
+impl Index {
+    /// Whether the buckets are fuller than they should be.
+    #[inline]
+    pub(crate) fn wants_growth(&self) -> bool {
+        self.count * 10 > self.buckets() * LOAD_MAX_TENTHS
+            && (self.buckets() as usize + 1) * BUCKET_BYTES <= self.array.bytes()
+    }
+
+    /// Whether the buckets are emptier than they should be.
+    #[inline]
+    pub(crate) fn wants_shrinking(&self) -> bool {
+        self.count * 10 < self.buckets() * LOAD_MIN_TENTHS && self.buckets() > 1 << LEVEL_MIN
+    }
+
+    /// The handles of the bucket that is divided next, so that their hashes can be asked for.
+    #[inline]
+    pub(crate) fn next_to_divide(&self) -> impl Iterator<Item = Handle> {
+        let bucket = self.see(self.at(self.split));
+        bucket.handles.iter().zip(bucket.tags).filter(|entry| entry.1 != 0).map(|entry| *entry.0)
+    }
+
+    /// Divides one bucket. `hash_of` knows the whole hash of an entry.
+    pub(crate) fn divide(&mut self, hash_of: impl Fn(Handle) -> u64) {
+        let old = self.split;
+        let new = (1 << self.level) + old;
+        self.split += 1;
+        if self.split == 1 << self.level {
+            self.level += 1;
+            self.split = 0;
+        }
+        let bytes = (self.buckets() as usize * BUCKET_BYTES).next_multiple_of(OS_PAGE_BYTES);
+        self.array_bytes = self.array_bytes.max(bytes);
+        let (old, new) = (self.at(old), self.at(new));
+        let first = self.take_bucket(old);
+        // The new place may hold what a bucket left there before the index shrank.
+        *self.change(new) = Bucket::EMPTY;
+        self.change(new).version = first.version;
+        self.change(old).version = first.version;
+        self.each_entry(first, |index, _, handle| {
+            let hash = hash_of(handle);
+            let to = index.at(index.address(hash));
+            index.push(to, tag_of(hash), handle);
+        });
+    }
+
+    /// Joins the last bucket with the one it was divided from.
+    pub(crate) fn join(&mut self) {
+        if self.split == 0 {
+            self.level -= 1;
+            self.split = 1 << self.level;
+        }
+        let (into, from) = (self.split - 1, (1 << self.level) + self.split - 1);
+        // The last bucket, while it is still within the bounds.
+        let last = self.at_last(from);
+        self.split -= 1;
+        let into = self.at(into);
+        let first = self.take_bucket(last);
+        let version = self.see(into).version;
+        if (first.version.wrapping_sub(version) as i32) > 0 {
+            self.change(into).version = first.version;
+        }
+        self.each_entry(first, |index, tag, handle| index.push(into, tag, handle));
+        let bytes = (self.buckets() as usize * BUCKET_BYTES).next_multiple_of(OS_PAGE_BYTES);
+        if self.array_bytes >= bytes + RELEASE_BYTES {
+            self.array.release(bytes, self.array_bytes - bytes);
+            self.array_bytes = bytes;
+        }
+    }
+
+    fn at_last(&self, address: u64) -> *mut Bucket {
+        debug_assert!(address + 1 == self.buckets());
+        self.at(address)
+    }
+
+    /// Empties a bucket and returns what was in it.
+    fn take_bucket(&mut self, at: *mut Bucket) -> Bucket {
+        std::mem::replace(self.change(at), Bucket::EMPTY)
+    }
+
+    /// Calls `each` for the entries of a detached chain, whose overflow buckets are freed before their entries
+    /// are placed anew.
+    fn each_entry(&mut self, first: Bucket, mut each: impl FnMut(&mut Index, u8, Handle)) {
+        let mut bucket = first;
+        loop {
+            let next = bucket.next;
+            for lane in 0..LANES {
+                if bucket.tags[lane] != 0 {
+                    each(self, bucket.tags[lane], bucket.handles[lane]);
+                }
+            }
+            if next == 0 {
+                return;
+            }
+            let at = self.overflow_at(next);
+            bucket = self.take_bucket(at);
+            self.give_overflow(next);
+        }
+    }
+}

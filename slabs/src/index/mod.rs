@@ -1,0 +1,282 @@
+#![allow(unsafe_code)]
+//! The hash index: from a key's hash to the handles of items that may have it.
+//!
+//! Linear hashing over cache-line buckets. The array of buckets lies in a reserved range and grows by one bucket at
+//! a time: bucket `split` is divided between itself and a new one at the end, so there is neither a second table nor
+//! a pause. Full buckets continue in overflow buckets of a second range. All buckets of a chain but the last are
+//! full, and lanes fill from 0.
+//!
+//! Entries carry 8 bits of hash; whether an item really has the key is for the caller to say, and so is the whole
+//! hash of an entry when its bucket is divided.
+
+mod bucket;
+mod growth;
+mod probe;
+mod scan;
+
+use crate::arena::{OS_PAGE_BYTES, Range};
+use crate::page::Handle;
+use bucket::{Bucket, LANES, tag_of};
+use probe::lanes_with;
+pub(crate) use probe::prefetch;
+
+/// log2 of the buckets of an empty index: one page of the kernel's.
+const LEVEL_MIN: u32 = 6;
+const BUCKET_BYTES: usize = size_of::<Bucket>();
+/// Memory that shrinking frees is given back in spans of this size.
+const RELEASE_BYTES: usize = 64 << 10;
+
+/// The table.
+pub(crate) struct Index {
+    array: Range,
+    overflow: Range,
+    /// There are `2^level + split` buckets; those below `split` have been divided at this level.
+    level: u32,
+    split: u64,
+    count: u64,
+    /// Bytes of the array that were touched and not given back.
+    array_bytes: usize,
+    /// Overflow buckets that were ever used; number 0 is none.
+    overflow_count: u32,
+    overflow_live: u32,
+    /// First free overflow bucket, linked by `next`.
+    overflow_free: u32,
+}
+
+/// Where an entry is. Good until the index changes.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    bucket: *mut Bucket,
+    lane: u32,
+}
+
+impl Index {
+    /// An empty index that can grow to `reserve_bytes` of buckets. The error is an errno.
+    pub(crate) fn new(reserve_bytes: u64, huge_pages: bool) -> Result<Index, i32> {
+        let reserve = (reserve_bytes as usize).next_multiple_of(RELEASE_BYTES);
+        Ok(Index {
+            array: Range::reserve(reserve, huge_pages)?,
+            overflow: Range::reserve(reserve, huge_pages)?,
+            level: LEVEL_MIN,
+            split: 0,
+            count: 0,
+            array_bytes: BUCKET_BYTES << LEVEL_MIN,
+            overflow_count: 1,
+            overflow_live: 0,
+            overflow_free: 0,
+        })
+    }
+
+    /// Entries.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Bytes committed.
+    #[inline]
+    pub(crate) fn bytes(&self) -> u64 {
+        let overflow = self.overflow_count as usize * BUCKET_BYTES;
+        (self.array_bytes + overflow.next_multiple_of(OS_PAGE_BYTES)) as u64
+    }
+
+    fn buckets(&self) -> u64 {
+        (1 << self.level) + self.split
+    }
+
+    /// The bucket that a hash belongs to.
+    #[inline]
+    fn address(&self, hash: u64) -> u64 {
+        let wide = hash & ((2 << self.level) - 1);
+        if wide < self.buckets() { wide } else { wide & ((1 << self.level) - 1) }
+    }
+
+    #[inline]
+    fn at(&self, address: u64) -> *mut Bucket {
+        debug_assert!(address < self.buckets());
+        // SAFETY: growth keeps the number of buckets within the range, and addresses below that number.
+        unsafe { self.array.base().cast::<Bucket>().add(address as usize) }
+    }
+
+    #[inline]
+    fn overflow_at(&self, number: u32) -> *mut Bucket {
+        debug_assert!(number > 0 && number < self.overflow_count);
+        // SAFETY: numbers come from `take_overflow`, which stays within the range.
+        unsafe { self.overflow.base().cast::<Bucket>().add(number as usize) }
+    }
+
+    /// Looks at a bucket.
+    #[inline]
+    fn see(&self, bucket: *mut Bucket) -> &Bucket {
+        // SAFETY: from `at` or `overflow_at`: inside a mapped range, aligned; any bytes are a valid bucket, and
+        // buckets are written only while the index is borrowed exclusively.
+        unsafe { &*bucket }
+    }
+
+    /// Changes a bucket.
+    #[inline]
+    fn change(&mut self, bucket: *mut Bucket) -> &mut Bucket {
+        // SAFETY: as for `see`; the exclusive borrow of the index covers all buckets.
+        unsafe { &mut *bucket }
+    }
+
+    /// Asks the CPU for the bucket of a hash.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        prefetch(self.at(self.address(hash)).cast());
+    }
+
+    /// The first entry of this tag, without a look at the item: what to prefetch.
+    #[inline]
+    pub(crate) fn first_candidate(&self, hash: u64) -> Option<Handle> {
+        let bucket = self.see(self.at(self.address(hash)));
+        let lanes = lanes_with(bucket, tag_of(hash));
+        if lanes == 0 {
+            return None;
+        }
+        Some(bucket.handles[lanes.trailing_zeros() as usize])
+    }
+
+    /// The entry of this hash that `is` the one.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(Handle) -> bool) -> Option<(Slot, Handle)> {
+        let tag = tag_of(hash);
+        let mut at = self.at(self.address(hash));
+        loop {
+            let bucket = self.see(at);
+            let mut lanes = lanes_with(bucket, tag);
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros();
+                let handle = bucket.handles[lane as usize];
+                if is(handle) {
+                    return Some((Slot { bucket: at, lane }, handle));
+                }
+                lanes &= lanes - 1;
+            }
+            if bucket.next == 0 {
+                return None;
+            }
+            at = self.overflow_at(bucket.next);
+        }
+    }
+
+    /// The entry's item is in another chunk now.
+    #[inline]
+    pub(crate) fn replace(&mut self, slot: Slot, handle: Handle) {
+        self.change(slot.bucket).handles[slot.lane as usize] = handle;
+    }
+
+    /// Notes that an item of this hash changed for the `version`th time.
+    #[inline]
+    pub(crate) fn stamp(&mut self, hash: u64, version: u32) {
+        let first = self.at(self.address(hash));
+        self.change(first).version = version;
+    }
+
+    /// The number of the last change of any item that shares its bucket with this hash. What a snapshot needs to
+    /// see a bucket before its first later change.
+    pub(crate) fn version(&self, hash: u64) -> u32 {
+        self.see(self.at(self.address(hash))).version
+    }
+
+    /// Adds an entry. The caller lets the index grow afterwards.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: u64, handle: Handle) {
+        let first = self.at(self.address(hash));
+        self.push(first, tag_of(hash), handle);
+        self.count += 1;
+    }
+
+    /// Adds an entry at the end of a chain.
+    #[inline]
+    fn push(&mut self, first: *mut Bucket, tag: u8, handle: Handle) {
+        let mut at = first;
+        while self.see(at).next != 0 {
+            at = self.overflow_at(self.see(at).next);
+        }
+        let lanes = lanes_with(self.see(at), 0);
+        let lane = if lanes == 0 {
+            let number = self.take_overflow();
+            self.change(at).next = number;
+            at = self.overflow_at(number);
+            0
+        } else {
+            lanes.trailing_zeros() as usize
+        };
+        let bucket = self.change(at);
+        bucket.tags[lane] = tag;
+        bucket.handles[lane] = handle;
+    }
+
+    /// Takes an entry out. The caller lets the index shrink afterwards.
+    pub(crate) fn remove(&mut self, hash: u64, slot: Slot) {
+        let mut before: *mut Bucket = std::ptr::null_mut();
+        let mut last = self.at(self.address(hash));
+        while self.see(last).next != 0 {
+            before = last;
+            last = self.overflow_at(self.see(last).next);
+        }
+        let free = lanes_with(self.see(last), 0);
+        let end = if free == 0 { LANES } else { free.trailing_zeros() as usize } - 1;
+        let bucket = self.change(last);
+        let (tag, handle) = (bucket.tags[end], bucket.handles[end]);
+        // The last entry of the chain fills the hole.
+        let hole = self.change(slot.bucket);
+        hole.tags[slot.lane as usize] = tag;
+        hole.handles[slot.lane as usize] = handle;
+        self.change(last).tags[end] = 0;
+        if end == 0 && !before.is_null() {
+            let number = std::mem::take(&mut self.change(before).next);
+            self.give_overflow(number);
+        }
+        self.count -= 1;
+    }
+
+    /// Drops all entries and gives the memory back.
+    pub(crate) fn clear(&mut self) {
+        self.array.release(0, self.array_bytes.next_multiple_of(OS_PAGE_BYTES));
+        let overflow = self.overflow_count as usize * BUCKET_BYTES;
+        self.overflow.release(0, overflow.next_multiple_of(OS_PAGE_BYTES));
+        self.level = LEVEL_MIN;
+        self.split = 0;
+        self.count = 0;
+        self.array_bytes = BUCKET_BYTES << LEVEL_MIN;
+        self.overflow_count = 1;
+        self.overflow_live = 0;
+        self.overflow_free = 0;
+    }
+
+    /// An empty overflow bucket.
+    fn take_overflow(&mut self) -> u32 {
+        self.overflow_live += 1;
+        let number = self.overflow_free;
+        if number != 0 {
+            let at = self.overflow_at(number);
+            self.overflow_free = std::mem::take(&mut self.change(at).next);
+            return number;
+        }
+        let number = self.overflow_count;
+        assert!((number as usize + 1) * BUCKET_BYTES <= self.overflow.bytes(), "overflow buckets used up");
+        self.overflow_count += 1;
+        let at = self.overflow_at(number);
+        *self.change(at) = Bucket::EMPTY;
+        number
+    }
+
+    /// Frees an overflow bucket, whose lanes are free and whose chain forgot it.
+    fn give_overflow(&mut self, number: u32) {
+        self.overflow_live -= 1;
+        if self.overflow_live == 0 {
+            let bytes = self.overflow_count as usize * BUCKET_BYTES;
+            if bytes >= RELEASE_BYTES {
+                self.overflow.release(0, bytes.next_multiple_of(OS_PAGE_BYTES));
+            }
+            self.overflow_count = 1;
+            self.overflow_free = 0;
+            return;
+        }
+        let at = self.overflow_at(number);
+        let free = self.overflow_free;
+        self.change(at).next = free;
+        self.overflow_free = number;
+    }
+}

@@ -1,0 +1,548 @@
+#![allow(unsafe_code)]
+//! The bytes of an item.
+//!
+//! ```text
+//!  0  version      u32   store-wide number of the last change
+//!  4  value_len    u16   (0 if large)
+//!  6  key_len      u16
+//!  8  db           u8
+//!  9  layout       u8    kind 0..4, EXPIRY, FLAGS, CAS, LARGE
+//! 10  state        u8    frequency 0..2, MAIN, PINNED, HEAP, LIVE, ORPHAN, MARK
+//! 11  mark         u8    the eviction's own
+//! 12  large only:  pointer 8, value_len 4, two links of 4
+//!     optional:    expiry 6, client flags 4, cas 8
+//!     not large:   key, value        (large: both in the blob)
+//! ```
+//!
+//! A free chunk has no LIVE and no ORPHAN bit; its first two bytes link the free list of its page.
+//! Owns the layout; which chunk an item is in, and why, is not known here.
+
+use std::marker::PhantomData;
+
+use crate::meta::{EXPIRE_AT_MS_MAX, Kind, Meta};
+
+const VALUE_LEN: usize = 4;
+const KEY_LEN: usize = 6;
+const DB: usize = 8;
+const LAYOUT: usize = 9;
+const STATE: usize = 10;
+const MARK: usize = 11;
+/// Bytes before the optional fields of an item in a chunk.
+pub(crate) const HEADER_BYTES: usize = 12;
+const BLOB: usize = 12;
+const BLOB_VALUE_LEN: usize = 20;
+const LINKS: usize = 24;
+const LARGE_HEADER_BYTES: usize = 32;
+
+const EXPIRY: u8 = 0x10;
+const FLAGS: u8 = 0x20;
+const CAS: u8 = 0x40;
+const LARGE: u8 = 0x80;
+
+const FREQUENCY: u8 = 0x03;
+/// The item is in its class's main queue (the eviction's to set).
+pub(crate) const MAIN: u8 = 0x04;
+/// Somebody reads the value, or an operation in progress holds on to it: it must stay where it is.
+pub(crate) const PINNED: u8 = 0x08;
+const HEAP: u8 = 0x10;
+const LIVE: u8 = 0x20;
+const ORPHAN: u8 = 0x40;
+
+/// Where key and value (or the end of a descriptor) begin, by the upper half of the layout byte.
+const PAYLOAD: [u8; 16] = {
+    let mut table = [0; 16];
+    let mut bits = 0;
+    while bits < 16 {
+        let layout = (bits as u8) << 4;
+        let mut at = if layout & LARGE != 0 { LARGE_HEADER_BYTES } else { HEADER_BYTES };
+        at += if layout & EXPIRY != 0 { 6 } else { 0 };
+        at += if layout & FLAGS != 0 { 4 } else { 0 };
+        at += if layout & CAS != 0 { 8 } else { 0 };
+        table[bits] = at as u8;
+        bits += 1;
+    }
+    table
+};
+
+/// The layout byte that this metadata needs.
+#[inline]
+pub(crate) fn layout_of(meta: &Meta, large: bool) -> u8 {
+    let mut layout = meta.kind as u8;
+    if meta.expire_at_ms != 0 {
+        layout |= EXPIRY;
+    }
+    if meta.client_flags != 0 {
+        layout |= FLAGS;
+    }
+    if meta.cas.is_some() {
+        layout |= CAS;
+    }
+    if large { layout | LARGE } else { layout }
+}
+
+/// Bytes before key and value (or all bytes of a descriptor).
+#[inline]
+pub(crate) fn payload_offset(layout: u8) -> usize {
+    usize::from(PAYLOAD[usize::from(layout >> 4)])
+}
+
+/// A chunk that holds an item, or held one.
+///
+/// Made by `Pages` only, for chunks inside its arena, of at least 16 bytes, whose contents are an item that was
+/// laid out here; so the accessors can trust the lengths. It borrows nothing: whoever holds one keeps it no longer
+/// than the chunk stays allocated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Raw(*mut u8);
+
+impl Raw {
+    /// # Safety
+    /// `chunk` points to a chunk of a live arena, and the contract of the type holds for it.
+    #[inline]
+    pub(crate) unsafe fn new(chunk: *mut u8) -> Raw {
+        Raw(chunk)
+    }
+
+    /// The chunk's address, for prefetching.
+    #[inline]
+    pub(crate) fn address(self) -> *const u8 {
+        self.0
+    }
+
+    #[inline]
+    fn load<T: Copy>(self, offset: usize) -> T {
+        // SAFETY: all offsets used here lie in the item, by the type's contract; plain integers have no invalid
+        // values, and the read needs no alignment.
+        unsafe { self.0.add(offset).cast::<T>().read_unaligned() }
+    }
+
+    #[inline]
+    fn store<T: Copy>(self, offset: usize, value: T) {
+        // SAFETY: as for `load`; the store that owns the arena is borrowed exclusively by whoever writes.
+        unsafe { self.0.add(offset).cast::<T>().write_unaligned(value) }
+    }
+
+    // -- header
+
+    #[inline]
+    pub(crate) fn version(self) -> u32 {
+        self.load(0)
+    }
+
+    #[inline]
+    pub(crate) fn set_version(self, version: u32) {
+        self.store(0, version);
+    }
+
+    #[inline]
+    pub(crate) fn db(self) -> u8 {
+        self.load(DB)
+    }
+
+    #[inline]
+    pub(crate) fn layout(self) -> u8 {
+        self.load(LAYOUT)
+    }
+
+    #[inline]
+    pub(crate) fn is_large(self) -> bool {
+        self.layout() & LARGE != 0
+    }
+
+    #[inline]
+    fn state(self) -> u8 {
+        self.load(STATE)
+    }
+
+    #[inline]
+    fn set_state(self, bits: u8, on: bool) {
+        let state = self.state();
+        self.store(STATE, if on { state | bits } else { state & !bits });
+    }
+
+    /// The chunk holds an item of the index.
+    #[inline]
+    pub(crate) fn is_live(self) -> bool {
+        self.state() & LIVE != 0
+    }
+
+    /// The item is gone, but a pin still reads its value.
+    #[inline]
+    pub(crate) fn is_orphan(self) -> bool {
+        self.state() & ORPHAN != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_pinned(self) -> bool {
+        self.state() & PINNED != 0
+    }
+
+    #[inline]
+    pub(crate) fn set_pinned(self, on: bool) {
+        self.set_state(PINNED, on);
+    }
+
+    /// The item left the index and only a pin keeps the chunk.
+    pub(crate) fn orphan(self) {
+        self.set_state(LIVE, false);
+        self.set_state(ORPHAN, true);
+    }
+
+    #[inline]
+    pub(crate) fn is_heap(self) -> bool {
+        self.state() & HEAP != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_main(self) -> bool {
+        self.state() & MAIN != 0
+    }
+
+    #[inline]
+    pub(crate) fn set_main(self, on: bool) {
+        self.set_state(MAIN, on);
+    }
+
+    #[inline]
+    pub(crate) fn frequency(self) -> u8 {
+        self.state() & FREQUENCY
+    }
+
+    #[inline]
+    pub(crate) fn set_frequency(self, frequency: u8) {
+        self.store(STATE, (self.state() & !FREQUENCY) | frequency.min(FREQUENCY));
+    }
+
+    /// Counts a use; writes nothing once the count is at its most.
+    #[inline]
+    pub(crate) fn touch(self) {
+        let state = self.state();
+        if state & FREQUENCY != FREQUENCY {
+            self.store(STATE, state + 1);
+        }
+    }
+
+    /// A byte that only eviction uses. Zero in a new item.
+    #[inline]
+    pub(crate) fn mark(self) -> u8 {
+        self.load(MARK)
+    }
+
+    #[inline]
+    pub(crate) fn set_mark(self, mark: u8) {
+        self.store(MARK, mark);
+    }
+
+    // -- optional fields
+
+    #[inline]
+    fn optional_offset(self) -> usize {
+        if self.is_large() { LARGE_HEADER_BYTES } else { HEADER_BYTES }
+    }
+
+    #[inline]
+    pub(crate) fn has_expiry(self) -> bool {
+        self.layout() & EXPIRY != 0
+    }
+
+    #[inline]
+    pub(crate) fn expire_at_ms(self) -> u64 {
+        if !self.has_expiry() {
+            return 0;
+        }
+        let at = self.optional_offset();
+        u64::from(self.load::<u32>(at)) | u64::from(self.load::<u16>(at + 4)) << 32
+    }
+
+    /// Dead: its time has come.
+    #[inline]
+    pub(crate) fn is_expired(self, now_ms: u64) -> bool {
+        self.has_expiry() && self.expire_at_ms() <= now_ms
+    }
+
+    pub(crate) fn client_flags(self) -> u32 {
+        let layout = self.layout();
+        if layout & FLAGS == 0 {
+            return 0;
+        }
+        self.load(self.optional_offset() + if layout & EXPIRY != 0 { 6 } else { 0 })
+    }
+
+    pub(crate) fn cas(self) -> Option<u64> {
+        if self.layout() & CAS == 0 {
+            return None;
+        }
+        Some(self.load(payload_offset(self.layout()) - 8))
+    }
+
+    pub(crate) fn meta(self) -> Meta {
+        Meta {
+            kind: Kind::from_bits(self.layout() & 0x0f),
+            heap: self.is_heap(),
+            client_flags: self.client_flags(),
+            expire_at_ms: self.expire_at_ms(),
+            cas: self.cas(),
+        }
+    }
+
+    /// Writes layout and optional fields; their room must be there (`layout_of` equal to the old layout, or a new
+    /// item being laid out).
+    #[inline]
+    pub(crate) fn set_meta(self, meta: &Meta, large: bool) {
+        let layout = layout_of(meta, large);
+        self.store(LAYOUT, layout);
+        self.set_state(HEAP, meta.heap);
+        let mut at = if large { LARGE_HEADER_BYTES } else { HEADER_BYTES };
+        if layout & EXPIRY != 0 {
+            let expiry = meta.expire_at_ms.min(EXPIRE_AT_MS_MAX);
+            self.store(at, expiry as u32);
+            self.store(at + 4, (expiry >> 32) as u16);
+            at += 6;
+        }
+        if layout & FLAGS != 0 {
+            self.store(at, meta.client_flags);
+            at += 4;
+        }
+        if let Some(cas) = meta.cas {
+            self.store(at, cas);
+        }
+    }
+
+    // -- key and value
+
+    #[inline]
+    pub(crate) fn key_len(self) -> usize {
+        usize::from(self.load::<u16>(KEY_LEN))
+    }
+
+    #[inline]
+    pub(crate) fn value_len(self) -> usize {
+        if self.is_large() {
+            self.load::<u32>(BLOB_VALUE_LEN) as usize
+        } else {
+            usize::from(self.load::<u16>(VALUE_LEN))
+        }
+    }
+
+    /// Where the key begins; the value follows it.
+    #[inline]
+    fn payload(self) -> *mut u8 {
+        if self.is_large() {
+            return self.blob();
+        }
+        // SAFETY: key and value lie in the chunk, by the type's contract.
+        unsafe { self.0.add(payload_offset(self.layout())) }
+    }
+
+    /// The blob of a large item: key, then value.
+    #[inline]
+    pub(crate) fn blob(self) -> *mut u8 {
+        self.load(BLOB)
+    }
+
+    pub(crate) fn set_blob(self, blob: *mut u8, value_len: usize) {
+        self.store(BLOB, blob);
+        self.store(BLOB_VALUE_LEN, value_len as u32);
+    }
+
+    /// Two handles that eviction may use to chain large items. Arbitrary in a new one.
+    #[allow(dead_code)]
+    pub(crate) fn links(self) -> [u32; 2] {
+        [self.load(LINKS), self.load(LINKS + 4)]
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn set_links(self, links: [u32; 2]) {
+        self.store(LINKS, links[0]);
+        self.store(LINKS + 4, links[1]);
+    }
+
+    /// The key, for as long as the caller knows the chunk to be allocated.
+    #[inline]
+    pub(crate) fn key<'a>(self) -> &'a [u8] {
+        // SAFETY: the payload holds `key_len` bytes; the caller keeps to the type's contract on lifetimes.
+        unsafe { std::slice::from_raw_parts(self.payload(), self.key_len()) }
+    }
+
+    /// The value, as for `key`.
+    #[inline]
+    pub(crate) fn value<'a>(self) -> &'a [u8] {
+        // SAFETY: the payload holds `key_len + value_len` bytes; lifetimes as above.
+        unsafe { std::slice::from_raw_parts(self.payload().add(self.key_len()), self.value_len()) }
+    }
+
+    /// The value to be written, as for `key`; the store is borrowed exclusively.
+    #[inline]
+    pub(crate) fn value_mut<'a>(self) -> &'a mut [u8] {
+        // SAFETY: as for `value`, and nobody else looks at the value: it is not pinned (the callers check) and
+        // `Item`s borrow the store.
+        unsafe { std::slice::from_raw_parts_mut(self.payload().add(self.key_len()), self.value_len()) }
+    }
+
+    /// Whether this is the item of that key.
+    #[inline]
+    pub(crate) fn is(self, db: u8, key: &[u8]) -> bool {
+        self.db() == db && self.key() == key
+    }
+
+    // -- laying out
+
+    /// Starts an item in a free chunk: live, unread, everything but the value written. For a large one `blob`
+    /// has room for key and value.
+    pub(crate) fn lay_out(self, db: u8, key: &[u8], value_len: usize, meta: &Meta, blob: Option<*mut u8>) {
+        self.store(KEY_LEN, key.len() as u16);
+        self.store(DB, db);
+        self.store(STATE, LIVE);
+        self.store(MARK, 0u8);
+        self.set_meta(meta, blob.is_some());
+        match blob {
+            Some(blob) => self.set_blob(blob, value_len),
+            None => self.store(VALUE_LEN, value_len as u16),
+        }
+        // SAFETY: chunk (or blob) was chosen for key and value of these lengths, and the caller's key is outside
+        // of it.
+        unsafe { std::ptr::copy_nonoverlapping(key.as_ptr(), self.payload(), key.len()) };
+    }
+
+    /// Changes metadata and value length of an item that stays in its chunk, which has room for it. The key
+    /// moves when optional fields come or go; the value's bytes are the caller's to write.
+    pub(crate) fn lay_out_again(self, key: &[u8], value_len: usize, meta: &Meta) {
+        let large = self.is_large();
+        let layout = self.layout();
+        self.set_meta(meta, large);
+        if large {
+            self.store(BLOB_VALUE_LEN, value_len as u32);
+            return;
+        }
+        self.store(VALUE_LEN, value_len as u16);
+        if payload_offset(layout) != payload_offset(self.layout()) {
+            // SAFETY: the chunk has room for the new layout; the caller's key is outside of it.
+            unsafe { std::ptr::copy_nonoverlapping(key.as_ptr(), self.payload(), key.len()) };
+        }
+    }
+
+    /// The same, but the value's bytes stay: the shorter of old and new length of them.
+    pub(crate) fn rewrite_keeping(self, key: &[u8], value_len: usize, meta: &Meta) {
+        let (from, both) = (payload_offset(self.layout()), self.value_len().min(value_len));
+        let to = payload_offset(layout_of(meta, self.is_large()));
+        if from != to && !self.is_large() {
+            let key_len = self.key_len();
+            // SAFETY: old and new value lie in the chunk, which has room for the new layout; `copy` allows overlap.
+            unsafe { std::ptr::copy(self.0.add(from + key_len), self.0.add(to + key_len), both) };
+        }
+        self.lay_out_again(key, value_len, meta);
+    }
+
+    /// Copies a whole item, of this many bytes, to a free chunk of another class or page.
+    pub(crate) fn copy_to(self, other: Raw, item_bytes: usize) {
+        // SAFETY: both chunks hold `item_bytes` and are different.
+        unsafe { std::ptr::copy_nonoverlapping(self.0, other.0, item_bytes) };
+    }
+
+    /// Bytes in its chunk: header, optional fields, and key and value unless large.
+    #[inline]
+    pub(crate) fn chunk_bytes_used(self) -> usize {
+        let layout = self.layout();
+        let head = payload_offset(layout);
+        if layout & LARGE != 0 { head } else { head + self.key_len() + self.value_len() }
+    }
+
+    // -- free chunks
+
+    /// Marks the chunk free and links it.
+    #[inline]
+    pub(crate) fn set_free(self, next: u16) {
+        self.store(STATE, 0u8);
+        self.store(0, next);
+    }
+
+    #[inline]
+    pub(crate) fn next_free(self) -> u16 {
+        self.load(0)
+    }
+}
+
+/// One item as it is stored. Borrows the store.
+#[derive(Clone, Copy)]
+pub struct Item<'a> {
+    raw: Raw,
+    bytes: u32,
+    store: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Item<'a> {
+    /// `bytes`: what the item is charged, without a blob.
+    #[inline]
+    pub(crate) fn new(raw: Raw, bytes: u32) -> Item<'a> {
+        Item { raw, bytes, store: PhantomData }
+    }
+
+    /// The database.
+    #[inline]
+    pub fn db(&self) -> u8 {
+        self.raw.db()
+    }
+
+    /// The key.
+    #[inline]
+    pub fn key(&self) -> &'a [u8] {
+        self.raw.key()
+    }
+
+    /// The value.
+    #[inline]
+    pub fn value(&self) -> &'a [u8] {
+        self.raw.value()
+    }
+
+    /// The value's type.
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        Kind::from_bits(self.raw.layout() & 0x0f)
+    }
+
+    /// The value is a handle to a structure of the caller's.
+    #[inline]
+    pub fn is_heap(&self) -> bool {
+        self.raw.is_heap()
+    }
+
+    /// memcached's opaque flags.
+    #[inline]
+    pub fn client_flags(&self) -> u32 {
+        self.raw.client_flags()
+    }
+
+    /// Unix time in ms from which on the item is dead; 0 is never.
+    #[inline]
+    pub fn expire_at_ms(&self) -> u64 {
+        self.raw.expire_at_ms()
+    }
+
+    /// The CAS unique that was given, or else the version. Never 0 unless 0 was given.
+    #[inline]
+    pub fn cas_unique(&self) -> u64 {
+        self.raw.cas().unwrap_or(u64::from(self.raw.version()))
+    }
+
+    /// The store-wide number of the item's last change, never 0; wraps after 2^32 changes.
+    #[inline]
+    pub fn version(&self) -> u32 {
+        self.raw.version()
+    }
+
+    /// Everything that is stored beside the value; `cas` only if one was given.
+    pub fn meta(&self) -> Meta {
+        self.raw.meta()
+    }
+
+    /// How often it was read lately, 0..=3.
+    pub fn frequency(&self) -> u8 {
+        self.raw.frequency()
+    }
+
+    /// Bytes that the item takes: its chunk and, if large, its blob. Not its share of the index.
+    pub fn bytes(&self) -> u64 {
+        let blob = if self.raw.is_large() { crate::large::charged_bytes(self.raw.blob()) } else { 0 };
+        u64::from(self.bytes) + blob
+    }
+}

@@ -1,0 +1,58 @@
+//! Looking things up.
+
+use super::Store;
+use crate::hash::Key;
+use crate::item::Item;
+use crate::pin::Pin;
+
+impl Store {
+    /// The live item of this key; counts as a use. A dead one is reclaimed.
+    #[inline]
+    pub fn get(&mut self, key: &Key, now_ms: u64) -> Option<Item<'_>> {
+        let (_, handle) = self.find_live(key.slot_hash(), key, now_ms)?;
+        self.pages.raw(handle).touch();
+        Some(self.pages.item(handle))
+    }
+
+    /// The live item of this key; does not count as a use.
+    #[inline]
+    pub fn peek(&self, key: &Key, now_ms: u64) -> Option<Item<'_>> {
+        let (_, handle) = self.find(key.slot_hash(), key)?;
+        if self.pages.raw(handle).is_expired(now_ms) {
+            return None;
+        }
+        Some(self.pages.item(handle))
+    }
+
+    /// Asks the CPU for the bucket of a key. First step of a batch; see the crate's page.
+    #[inline]
+    pub fn prefetch_bucket(&self, key: &Key) {
+        self.index.prefetch(key.slot_hash());
+    }
+
+    /// Asks the CPU for the item of a key. Second step of a batch.
+    #[inline]
+    pub fn prefetch_item(&self, key: &Key) {
+        if let Some(handle) = self.index.first_candidate(key.slot_hash()) {
+            self.pages.prefetch(handle);
+        }
+    }
+
+    /// Keeps the value of an item readable where it is, for as long as the pin lives. Does not count as a use.
+    pub fn pin(&mut self, key: &Key, now_ms: u64) -> Option<Pin> {
+        self.unpin_released();
+        let (_, handle) = self.find_live(key.slot_hash(), key, now_ms)?;
+        let raw = self.pages.raw(handle);
+        raw.set_pinned(true);
+        let blob = raw.is_large().then(|| raw.blob());
+        let pin = self.pins.pin(handle, raw.value(), blob, self.pages.range());
+        self.count_tables();
+        Some(pin)
+    }
+
+    /// A number that changes with every change of an item that shares its bucket with this key: the number of the
+    /// last such change.
+    pub fn bucket_version(&self, key: &Key) -> u32 {
+        self.index.version(key.slot_hash())
+    }
+}
