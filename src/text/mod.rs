@@ -4,7 +4,11 @@
 //! what is valid. It refuses to know who asks: error texts belong to the callers.
 
 pub mod float;
+pub mod glob;
 pub mod integer;
+pub mod size;
 
 pub use float::{FloatDigits, format_f64};
+pub use glob::{glob_matches, glob_matches_nocase};
 pub use integer::{Digits, format_i64, format_u64, parse_i64, parse_u64};
+pub use size::{Size, parse_bytes, parse_size};

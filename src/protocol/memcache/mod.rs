@@ -192,3 +192,6 @@ fn may_be_long(bytes: &[u8], line_bytes: usize, limits: &Limits) -> bool {
     let name = bytes[blanks..].split(|&byte| byte == b' ').next().unwrap_or_default();
     blanks <= LEADING_BLANKS_MAX && Verb::from_name(name).takes_keys()
 }
+
+#[cfg(test)]
+mod tests;
