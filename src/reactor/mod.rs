@@ -21,9 +21,42 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod refuse;
+mod slots;
+mod stream;
+mod sys;
+mod uring;
 mod wake;
 
+pub use uring::Uring;
 pub use wake::Waker;
+
+/// Sizes of a driver. The defaults are for a core of a server; tests use smaller ones.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Operations that can be queued before they are submitted early; the completion queue is 8 times as long.
+    pub submissions: u32,
+    /// Receive buffers lent to the kernel at first, and at most (a power of two).
+    pub buffers: u16,
+    /// See `buffers`.
+    pub buffers_max: u16,
+    /// Size of each: the most that [`Events::received`] gets at once.
+    pub buffer_bytes: u32,
+    /// The most that one connection takes before others get their turn.
+    pub receive_bytes_max: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            submissions: 512,
+            buffers: 64,
+            buffers_max: 1024,
+            buffer_bytes: 16 << 10,
+            receive_bytes_max: 128 << 10,
+        }
+    }
+}
 
 /// A connection's slot in its driver. Valid from [`Driver::adopt`] until [`Events::gone`]; the number
 /// may name another connection after that. Numbers are dense, so that a table can be indexed by them.

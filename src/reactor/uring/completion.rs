@@ -1,0 +1,215 @@
+//! What follows from the kernel's answers.
+#![allow(unsafe_code)]
+
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use io_uring::cqueue;
+
+use super::Uring;
+use super::operation::{Kind, SEND_BYTES_MAX, tag_of};
+use crate::reactor::{Events, Socket, refuse};
+
+/// Failures of an operation after which the same is tried again.
+fn is_transient(errno: i32) -> bool {
+    matches!(errno, libc::EAGAIN | libc::EINTR | libc::ENOMEM | libc::ENOBUFS)
+}
+
+impl Uring {
+    /// Works off one completion.
+    #[inline]
+    pub(super) fn completed<E: Events>(&mut self, completion: &cqueue::Entry, events: &mut E) {
+        let (kind, generation, index) = tag_of(completion);
+        match kind {
+            Kind::Receive => self.receive_completed(completion, generation, index, events),
+            Kind::SendRest => self.send_rest_completed(completion.result(), generation, index, events),
+            Kind::Accept => self.accept_completed(completion, generation, index, events),
+            Kind::AcceptPause => {
+                if self.listeners.of_generation(index, generation).is_some() {
+                    self.accept(index);
+                }
+            }
+            Kind::Message => events.woken(),
+            Kind::Event => {
+                self.watch_event();
+                events.woken();
+            }
+            Kind::Cancel => self.cancel_failed(generation, index),
+            // Settled before; of no consequence.
+            Kind::Send | Kind::Aside => {}
+        }
+    }
+
+    #[inline]
+    fn receive_completed<E: Events>(
+        &mut self,
+        completion: &cqueue::Entry,
+        generation: u32,
+        index: u32,
+        events: &mut E,
+    ) {
+        let result = completion.result();
+        let buffer = cqueue::buffer_select(completion.flags());
+        let ended = !cqueue::more(completion.flags());
+        let open = self.connections.of_generation(index, generation).is_some_and(|c| !c.closing);
+        if let (Some(number), true) = (buffer, open && result > 0) {
+            events.received(Socket(index), self.buffers.filled(number, result as usize));
+        }
+        if let Some(number) = buffer {
+            self.buffers.give_back(number);
+        }
+        if ended && let Some(connection) = self.connections.of_generation(index, generation) {
+            connection.receiving = false;
+            self.receive_ended(index, result, events);
+        }
+    }
+
+    /// A receive is no longer armed, for the reason that `result` gives.
+    #[cold]
+    fn receive_ended<E: Events>(&mut self, index: u32, result: i32, events: &mut E) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        if !connection.closing {
+            match -result {
+                0 => {
+                    connection.wanted = false;
+                    events.ended(Socket(index));
+                }
+                libc::ENOBUFS => {
+                    self.buffers.lend_more();
+                    self.starved.push(index);
+                }
+                // Cancelled by a pause, which may have been taken back; or ended for the kernel's own reasons.
+                libc::ECANCELED => self.receive(index),
+                errno if errno < 0 || is_transient(errno) => self.receive(index),
+                _ => self.shut(index),
+            }
+        }
+        self.landed(index);
+    }
+
+    /// Arms the receives that found no buffer, now that some are back.
+    #[inline]
+    pub(super) fn feed_starved(&mut self) {
+        while let Some(index) = self.starved.pop() {
+            self.receive(index);
+        }
+    }
+
+    /// Tells of the sends that are over. Those which failed or came up short have said so among `reaped`.
+    #[inline]
+    pub(super) fn settle_sends<E: Events>(&mut self, events: &mut E) {
+        if self.sends.is_empty() {
+            return;
+        }
+        for completion in &self.reaped {
+            if let (Kind::Send, generation, index) = tag_of(completion)
+                && let Some(connection) = self.connections.of_generation(index, generation)
+            {
+                connection.outcome = Some(completion.result());
+            }
+        }
+        let consumed = self.ring.consumed();
+        let mut sends = std::mem::take(&mut self.sends);
+        let over = sends.iter().take_while(|(place, _)| consumed.wrapping_sub(*place) as i32 >= 0).count();
+        for (_, index) in sends.drain(..over) {
+            self.settle_send(index, events);
+        }
+        self.sends = sends;
+    }
+
+    #[inline]
+    fn settle_send<E: Events>(&mut self, index: u32, events: &mut E) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let whole = connection.buffer.len().min(SEND_BYTES_MAX);
+        let result = connection.outcome.take().unwrap_or(whole as i32);
+        self.send_progressed(index, result, events);
+    }
+
+    fn send_rest_completed<E: Events>(&mut self, result: i32, generation: u32, index: u32, events: &mut E) {
+        let Some(connection) = self.connections.of_generation(index, generation) else { return };
+        connection.waiting = false;
+        self.send_progressed(index, result, events);
+    }
+
+    /// An operation of a connection's send is over; `result` is what it came to.
+    #[inline]
+    fn send_progressed<E: Events>(&mut self, index: u32, result: i32, events: &mut E) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        if !connection.closing {
+            connection.sent += result.max(0) as usize;
+            if result < 0 && !is_transient(-result) {
+                self.shut(index);
+            } else if connection.sent < connection.buffer.len() {
+                self.send_rest(index);
+            } else {
+                let buffer = std::mem::take(&mut connection.buffer);
+                events.sent(Socket(index), buffer);
+            }
+        }
+        self.landed(index);
+    }
+
+    /// One operation of a connection less; the last one of a closing connection leaves it to be buried.
+    #[inline]
+    fn landed(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.in_flight -= 1;
+        if connection.closing && connection.in_flight == 0 {
+            self.departed.push(index);
+        }
+    }
+
+    /// A cancel has not found its operation. Mostly that has just ended by itself, and its completion
+    /// is among the next; if not, it is to be cancelled still.
+    #[cold]
+    fn cancel_failed(&mut self, generation: u32, index: u32) {
+        let Some(connection) = self.connections.of_generation(index, generation) else { return };
+        let waiting = connection.closing && connection.waiting;
+        if connection.receiving && !connection.wanted {
+            connection.stopping = false;
+            self.stop_receiving(index);
+        }
+        if waiting {
+            self.cancel(Kind::SendRest, index);
+        }
+    }
+
+    /// Frees the connections that are over.
+    #[inline]
+    pub(super) fn bury<E: Events>(&mut self, events: &mut E) {
+        while let Some(index) = self.departed.pop() {
+            if self.connections.remove(index).is_some() {
+                events.gone(Socket(index));
+            }
+        }
+    }
+
+    #[cold]
+    fn accept_completed<E: Events>(
+        &mut self,
+        completion: &cqueue::Entry,
+        generation: u32,
+        index: u32,
+        events: &mut E,
+    ) {
+        let result = completion.result();
+        // SAFETY: an accept's result that is not negative is a new descriptor, handed over by this completion.
+        let accepted = (result >= 0).then(|| unsafe { OwnedFd::from_raw_fd(result) });
+        let Some(listener) = self.listeners.of_generation(index, generation) else { return };
+        let door = listener.door;
+        if let Some(descriptor) = accepted {
+            events.accepted(descriptor, door);
+        }
+        if cqueue::more(completion.flags()) {
+            return;
+        }
+        listener.accepting = false;
+        if listener.closing {
+            self.listeners.remove(index);
+        } else if refuse::is_exhaustion(-result) {
+            self.spare.refuse(&listener.descriptor, events.refusal(door));
+            self.pause_accepting(index);
+        } else {
+            self.accept(index);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The io_uring driver: one ring, multishot receives into lent buffers, sends without completions.
+//!
+//! **Sends.** A send is submitted as an operation that may not wait (`MSG_DONTWAIT`, `MSG_WAITALL`) and
+//! is silent when it succeeds. So once the kernel has consumed its entry it is over: either a completion says
+//! how far it came, or all of it has left and the buffer is free. In the usual case a send costs no completion
+//! and never ends a wait early. What did not fit is sent by an operation that waits for the peer.
+//!
+//! **Lifetimes.** `in_flight` counts the operations of a connection which the kernel may still look at; its
+//! buffer is kept and its slot is not freed before that is zero. Each completion carries the generation
+//! of the slot that it is for.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `ring` | the queues and the system call that enters them |
+//! | `buffers` | the memory that is lent for receiving |
+//! | `operation` | what is asked of the kernel |
+//! | `completion` | what follows from its answers |
+//! | `trial` | whether all of this works here |
+
+mod buffers;
+mod completion;
+mod operation;
+mod ring;
+mod trial;
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use io_uring::cqueue;
+use io_uring::types::CancelBuilder;
+
+use self::buffers::Buffers;
+use self::operation::Kind;
+use self::ring::Ring;
+use super::refuse::Spare;
+use super::slots::Slots;
+use super::stream::Stream;
+use super::{Door, Driver, Events, Options, Peer, Report, Socket, Wait, Waker, sys};
+
+struct Connection {
+    stream: Stream,
+    /// What is being sent, from `sent` on; empty when nothing is.
+    buffer: Vec<u8>,
+    sent: usize,
+    in_flight: u8,
+    /// A receive is armed in the kernel.
+    receiving: bool,
+    /// A receive ought to be armed.
+    wanted: bool,
+    /// A cancel of the receive is under way.
+    stopping: bool,
+    /// A send that waits for the peer is under way.
+    waiting: bool,
+    /// Nothing more is told of this connection but that it is gone.
+    closing: bool,
+    /// What the immediate send said, if it was not silent.
+    outcome: Option<i32>,
+}
+
+struct Listener {
+    descriptor: OwnedFd,
+    door: Door,
+    /// An accept is armed in the kernel.
+    accepting: bool,
+    closing: bool,
+}
+
+/// The io_uring driver. See the module's documentation.
+pub struct Uring {
+    ring: Ring,
+    buffers: Buffers,
+    connections: Slots<Connection>,
+    listeners: Slots<Listener>,
+    spare: Spare,
+    /// Immediate sends, in the order of their entries: what `push` said, and the connection.
+    sends: Vec<(u32, u32)>,
+    /// Connections whose receive found no buffer, to be armed again when some are back.
+    starved: Vec<u32>,
+    /// Closing connections with nothing in flight.
+    departed: Vec<u32>,
+    /// Completions taken from the queue and not yet worked off.
+    reaped: Vec<cqueue::Entry>,
+    waker: Waker,
+    /// Where the counter of the waker's eventfd is read into.
+    rung: Box<u64>,
+    /// The next turn must not sleep: somebody waits for what it will find.
+    hurry: bool,
+    /// What a connection may take before others get their turn; 0 leaves that to the kernel.
+    receive_bytes_max: u32,
+}
+
+impl Uring {
+    /// Sets a driver up on the calling thread, which alone may use it, in the best way that works here.
+    /// Says which way that is and, if it is not the best one, why.
+    pub(super) fn open(options: &Options) -> io::Result<(Uring, String)> {
+        trial::open(options)
+    }
+
+    fn new(options: &Options, way: &trial::Way) -> io::Result<Uring> {
+        let ring = Ring::new(options.submissions, options.submissions * 8, way.deferred)?;
+        let buffers = Buffers::new(&ring, options.buffers_max, options.buffers, options.buffer_bytes)?;
+        let waker = Waker::new(sys::eventfd(false)?, Some(ring.duplicate()?));
+        let mut driver = Uring {
+            ring,
+            buffers,
+            connections: Slots::new(),
+            listeners: Slots::new(),
+            spare: Spare::new(),
+            sends: Vec::new(),
+            starved: Vec::new(),
+            departed: Vec::new(),
+            reaped: Vec::new(),
+            waker,
+            rung: Box::new(0),
+            hurry: false,
+            receive_bytes_max: if way.capped { options.receive_bytes_max } else { 0 },
+        };
+        driver.watch_event();
+        Ok(driver)
+    }
+
+    /// Starts the end of a connection.
+    fn shut(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        if std::mem::replace(&mut connection.closing, true) {
+            return;
+        }
+        if connection.in_flight == 0 {
+            self.departed.push(index);
+            return;
+        }
+        // An immediate send is over once submitted; only one that waits for the peer must be cancelled.
+        let waiting = connection.waiting;
+        self.stop_receiving(index);
+        if waiting {
+            self.cancel(Kind::SendRest, index);
+        }
+    }
+}
+
+impl Driver for Uring {
+    fn name(&self) -> &'static str {
+        "io_uring"
+    }
+
+    fn adopt(&mut self, descriptor: OwnedFd) -> io::Result<Socket> {
+        // An operation on a non-blocking descriptor is not retried by the kernel: it fails.
+        let stream = Stream::new(descriptor, false)?;
+        let index = self.connections.insert(Connection {
+            stream,
+            buffer: Vec::new(),
+            sent: 0,
+            in_flight: 0,
+            receiving: false,
+            wanted: true,
+            stopping: false,
+            waiting: false,
+            closing: false,
+            outcome: None,
+        });
+        self.receive(index);
+        Ok(Socket(index))
+    }
+
+    fn peer(&self, socket: Socket) -> io::Result<Peer> {
+        let connection = self.connections.get(socket.0).ok_or(io::ErrorKind::NotConnected)?;
+        connection.stream.peer()
+    }
+
+    #[inline]
+    fn send(&mut self, socket: Socket, buffer: Vec<u8>, report: Report) {
+        self.hurry |= report == Report::AtOnce;
+        self.send_now(socket.0, buffer);
+    }
+
+    fn close(&mut self, socket: Socket) {
+        self.shut(socket.0);
+    }
+
+    fn pause(&mut self, socket: Socket) {
+        self.stop_receiving(socket.0);
+    }
+
+    fn resume(&mut self, socket: Socket) {
+        if let Some(connection) = self.connections.get_mut(socket.0) {
+            connection.wanted = true;
+            self.receive(socket.0);
+        }
+    }
+
+    fn listen(&mut self, listener: OwnedFd, door: Door) -> io::Result<()> {
+        sys::set_nonblocking(&listener, false)?;
+        let listener = Listener { descriptor: listener, door, accepting: false, closing: false };
+        let index = self.listeners.insert(listener);
+        self.accept(index);
+        Ok(())
+    }
+
+    fn stop_listening(&mut self) {
+        for index in self.listeners.taken() {
+            let Some(listener) = self.listeners.get_mut(index) else { continue };
+            listener.closing = true;
+            if listener.accepting {
+                self.cancel_accept(index);
+            } else {
+                self.listeners.remove(index);
+            }
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    fn wake(&mut self, other: &Waker) {
+        match other.ring() {
+            Some(ring) => self.message(ring),
+            None => other.wake(),
+        }
+    }
+
+    fn turn<E: Events>(&mut self, wait: Wait, events: &mut E) -> io::Result<()> {
+        let must_not_sleep = self.hurry || !self.departed.is_empty() || !self.reaped.is_empty();
+        self.hurry = false;
+        self.buffers.publish();
+        match wait {
+            Wait::For(time) if !must_not_sleep => self.ring.enter(1, Some(time))?,
+            Wait::Forever if !must_not_sleep => self.ring.enter(1, None)?,
+            _ => self.ring.enter(0, None)?,
+        }
+        self.ring.reap(&mut self.reaped);
+        // A completion that did not fit into the queue may be about a send that is settled below.
+        while self.ring.has_overflown() {
+            self.ring.enter(0, None)?;
+            self.ring.reap(&mut self.reaped);
+        }
+        self.settle_sends(events);
+        let mut reaped = std::mem::take(&mut self.reaped);
+        for completion in reaped.drain(..) {
+            self.completed(&completion, events);
+        }
+        // Nothing above reaps; entering for a full queue does, and what it finds waits for the next turn.
+        if self.reaped.is_empty() {
+            self.reaped = reaped;
+        }
+        self.feed_starved();
+        self.bury(events);
+        Ok(())
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        // The kernel must let go of buffers before they are freed, and of sockets so that they close.
+        // Nothing to cancel is an error too, of no interest.
+        let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any());
+        let _ = self.ring.submitter().unregister_buf_ring(buffers::GROUP);
+    }
+}

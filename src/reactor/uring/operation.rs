@@ -1,0 +1,209 @@
+//! What the driver asks of the kernel: one function per kind of operation.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use io_uring::{cqueue, opcode, squeue, types};
+
+use super::Uring;
+use super::buffers::GROUP;
+use crate::reactor::refuse;
+
+/// The most that one operation is asked to send; the kernel takes less than 2 GiB at a time.
+pub(super) const SEND_BYTES_MAX: usize = 1 << 30;
+
+static ACCEPT_PAUSE: types::Timespec = types::Timespec::new().nsec(refuse::ACCEPT_PAUSE.subsec_nanos());
+
+/// What an operation is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Receive,
+    /// Sends what can be sent at once; silent when that was all.
+    Send,
+    /// Sends the rest, waiting for the peer.
+    SendRest,
+    Accept,
+    /// A listener has rested.
+    AcceptPause,
+    /// A message from another ring.
+    Message,
+    /// The waker's eventfd was read.
+    Event,
+    /// A cancel.
+    Cancel,
+    /// Nothing follows from how this ends: waking another core, closing a listener.
+    Aside,
+}
+
+impl Kind {
+    #[inline]
+    fn of(byte: u8) -> Kind {
+        const KINDS: [Kind; 9] = [
+            Kind::Receive,
+            Kind::Send,
+            Kind::SendRest,
+            Kind::Accept,
+            Kind::AcceptPause,
+            Kind::Message,
+            Kind::Event,
+            Kind::Cancel,
+            Kind::Aside,
+        ];
+        KINDS[usize::from(byte)]
+    }
+}
+
+/// The user data of an operation.
+#[inline]
+pub(super) fn tag(kind: Kind, generation: u32, index: u32) -> u64 {
+    (kind as u64) << 56 | u64::from(generation) << 32 | u64::from(index)
+}
+
+/// What `tag` put together.
+#[inline]
+pub(super) fn tag_of(completion: &cqueue::Entry) -> (Kind, u32, u32) {
+    let tag = completion.user_data();
+    (Kind::of((tag >> 56) as u8), (tag >> 32) as u32 & 0x00ff_ffff, tag as u32)
+}
+
+impl Uring {
+    /// Queues an entry; a full queue is submitted first. Returns its place in the order of entries.
+    ///
+    /// # Safety
+    ///
+    /// As for [`super::ring::Ring::push`].
+    #[inline]
+    unsafe fn push(&mut self, entry: &squeue::Entry) -> u32 {
+        loop {
+            // SAFETY: the caller's promise.
+            if let Some(place) = unsafe { self.ring.push(entry) } {
+                return place;
+            }
+            self.submit_full_queue();
+        }
+    }
+
+    #[cold]
+    fn submit_full_queue(&mut self) {
+        self.buffers.publish();
+        self.ring.enter(0, None).expect("the ring works as it did when it was tried");
+        // If the kernel wants its completions reaped first, this makes room for them.
+        self.ring.reap(&mut self.reaped);
+    }
+
+    /// Arms the receive of a connection that wants one and has none.
+    pub(super) fn receive(&mut self, index: u32) {
+        let generation = self.connections.generation(index);
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        if connection.receiving || connection.closing || !connection.wanted {
+            return;
+        }
+        connection.receiving = true;
+        connection.stopping = false;
+        connection.in_flight += 1;
+        let receive = opcode::RecvMulti::new(types::Fd(connection.stream.raw()), GROUP);
+        let receive = receive.len(self.receive_bytes_max).build();
+        // SAFETY: the entry points to nothing; the buffers that it will use live until `drop` has cancelled all.
+        unsafe { self.push(&receive.user_data(tag(Kind::Receive, generation, index))) };
+    }
+
+    /// Ends the receive of a connection, if it has one.
+    pub(super) fn stop_receiving(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.wanted = false;
+        if connection.receiving && !connection.stopping {
+            connection.stopping = true;
+            self.cancel(Kind::Receive, index);
+        }
+    }
+
+    /// Sends what the kernel takes at once.
+    #[inline]
+    pub(super) fn send_now(&mut self, index: u32, buffer: Vec<u8>) {
+        let generation = self.connections.generation(index);
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        if connection.closing {
+            return;
+        }
+        assert!(connection.buffer.is_empty() && !buffer.is_empty(), "one send at a time, and not of nothing");
+        connection.buffer = buffer;
+        connection.sent = 0;
+        connection.in_flight += 1;
+        let len = connection.buffer.len().min(SEND_BYTES_MAX) as u32;
+        let send = opcode::Send::new(types::Fd(connection.stream.raw()), connection.buffer.as_ptr(), len);
+        let send = send.flags(libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build();
+        let send = send.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Send, generation, index));
+        // SAFETY: the buffer stays in the connection, untouched, until the entry was consumed; as the operation
+        // may not wait, it is over then.
+        let place = unsafe { self.push(&send) };
+        self.sends.push((place, index));
+    }
+
+    /// Sends what the immediate send left over, waiting for the peer.
+    pub(super) fn send_rest(&mut self, index: u32) {
+        let generation = self.connections.generation(index);
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let rest = &connection.buffer[connection.sent..];
+        let len = rest.len().min(SEND_BYTES_MAX) as u32;
+        let send = opcode::Send::new(types::Fd(connection.stream.raw()), rest.as_ptr(), len);
+        let send = send.flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build();
+        connection.in_flight += 1;
+        connection.waiting = true;
+        // SAFETY: the buffer stays in the connection, untouched, until this operation is no longer in flight.
+        unsafe { self.push(&send.user_data(tag(Kind::SendRest, generation, index))) };
+    }
+
+    /// Arms a listener.
+    pub(super) fn accept(&mut self, index: u32) {
+        let generation = self.listeners.generation(index);
+        let Some(listener) = self.listeners.get_mut(index) else { return };
+        listener.accepting = true;
+        let accept = opcode::AcceptMulti::new(types::Fd(listener.descriptor.as_raw_fd()));
+        let accept = accept.flags(libc::SOCK_CLOEXEC).build();
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(&accept.user_data(tag(Kind::Accept, generation, index))) };
+    }
+
+    /// Lets a listener rest.
+    pub(super) fn pause_accepting(&mut self, index: u32) {
+        let pause = opcode::Timeout::new(&raw const ACCEPT_PAUSE).build();
+        let generation = self.listeners.generation(index);
+        // SAFETY: the time is a static.
+        unsafe { self.push(&pause.user_data(tag(Kind::AcceptPause, generation, index))) };
+    }
+
+    /// Reads the waker's eventfd when somebody has written it.
+    pub(super) fn watch_event(&mut self) {
+        let event = types::Fd(self.waker.event().as_raw_fd());
+        let read = opcode::Read::new(event, (&raw mut *self.rung).cast(), 8).build();
+        // SAFETY: `rung` is on the heap, nothing else uses it, and it is freed after `drop` has cancelled all.
+        unsafe { self.push(&read.user_data(tag(Kind::Event, 0, 0))) };
+    }
+
+    /// Wakes another ring.
+    pub(super) fn message(&mut self, ring: RawFd) {
+        let message = opcode::MsgRingData::new(types::Fd(ring), 0, tag(Kind::Message, 0, 0), None).build();
+        let message = message.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Aside, 0, 0));
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(&message) };
+    }
+
+    /// Cancels the operation of `kind` of a connection.
+    pub(super) fn cancel(&mut self, kind: Kind, index: u32) {
+        let generation = self.connections.generation(index);
+        let cancel = opcode::AsyncCancel::new(tag(kind, generation, index)).build();
+        let cancel =
+            cancel.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Cancel, generation, index));
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(&cancel) };
+    }
+
+    /// Cancels the accept of a listener.
+    pub(super) fn cancel_accept(&mut self, index: u32) {
+        let cancel = opcode::AsyncCancel::new(tag(Kind::Accept, self.listeners.generation(index), index));
+        let cancel = cancel.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Aside, 0, 0));
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(&cancel) };
+    }
+}
