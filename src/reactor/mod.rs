@@ -21,6 +21,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub mod bind;
+mod poll;
 mod refuse;
 mod slots;
 mod stream;
@@ -28,6 +30,7 @@ mod sys;
 mod uring;
 mod wake;
 
+pub use poll::Poll;
 pub use uring::Uring;
 pub use wake::Waker;
 
@@ -55,6 +58,38 @@ impl Default for Options {
             buffer_bytes: 16 << 10,
             receive_bytes_max: 128 << 10,
         }
+    }
+}
+
+/// Which driver is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// io_uring if it works here, else epoll.
+    Auto,
+    /// io_uring or an error.
+    Uring,
+    /// epoll.
+    Poll,
+}
+
+/// One of the two drivers. A core's loop is generic over [`Driver`]: match once, outside of it.
+pub enum Reactor {
+    /// io_uring.
+    Uring(Uring),
+    /// epoll.
+    Poll(Poll),
+}
+
+/// Opens a driver on the calling thread, which alone may use it. Says in a few words which way of using the
+/// kernel it has taken and why not a better one.
+pub fn open(choice: Choice, options: &Options) -> io::Result<(Reactor, String)> {
+    if choice == Choice::Poll {
+        return Ok((Reactor::Poll(Poll::open(options)?), "as asked for".into()));
+    }
+    match Uring::open(options) {
+        Ok((uring, way)) => Ok((Reactor::Uring(uring), way)),
+        Err(error) if choice == Choice::Auto => Ok((Reactor::Poll(Poll::open(options)?), error.to_string())),
+        Err(error) => Err(error),
     }
 }
 

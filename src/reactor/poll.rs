@@ -1,0 +1,357 @@
+//! The epoll driver, for hosts where io_uring is not permitted: `mio`, edge-triggered.
+//!
+//! All connections are read into one buffer, so idle ones hold none. A send is tried at once, which in the usual
+//! case is all there is to it; what the socket does not take waits for it to become writable.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+
+use super::refuse::{self, Spare};
+use super::slots::Slots;
+use super::stream::Stream;
+use super::{Door, Driver, Events, Options, Peer, Report, Socket, Wait, Waker, sys};
+
+/// Readiness reports taken from the kernel at a time.
+const REPORTS_MAX: usize = 1024;
+
+/// Connections accepted in one turn.
+const ACCEPTS_MAX: usize = 64;
+
+const LISTENER_BIT: u64 = 1 << 63;
+const WAKER: Token = Token(usize::MAX);
+
+struct Connection {
+    stream: Stream,
+    /// What is being sent, from `sent` on; empty when nothing is.
+    buffer: Vec<u8>,
+    sent: usize,
+    /// All of `buffer` has left, and the core will be told.
+    settled: bool,
+    /// The kernel has reported bytes, or the end, and not said since that there are no more.
+    readable: bool,
+    /// Stands in the list of those to be read.
+    listed: bool,
+    /// The peer or an error has ended the stream: reading goes on until that is seen.
+    hung_up: bool,
+    wanted: bool,
+    closing: bool,
+}
+
+struct Listener {
+    descriptor: OwnedFd,
+    door: Door,
+}
+
+/// The epoll driver. See the module's documentation.
+pub struct Poll {
+    poll: mio::Poll,
+    reports: mio::Events,
+    connections: Slots<Connection>,
+    listeners: Slots<Listener>,
+    spare: Spare,
+    /// Where bytes are received.
+    bytes: Box<[u8]>,
+    receive_bytes_max: usize,
+    /// Connections to read from.
+    readable: Vec<u32>,
+    /// Connections whose send is over.
+    settled: Vec<u32>,
+    /// Connections to be freed.
+    departed: Vec<u32>,
+    /// Listeners to accept from.
+    acceptable: Vec<u32>,
+    /// Some listener may have clients waiting whom it could neither accept nor turn away.
+    stuck: bool,
+    hurry: bool,
+    waker: Waker,
+}
+
+fn token(generation: u32, index: u32) -> u64 {
+    u64::from(generation) << 32 | u64::from(index)
+}
+
+impl Poll {
+    /// Opens a driver.
+    pub(super) fn open(options: &Options) -> io::Result<Poll> {
+        let poll = mio::Poll::new()?;
+        let event = sys::eventfd(true)?;
+        // The counter is never read: edge-triggered, each write is reported anew.
+        poll.registry().register(&mut SourceFd(&event.as_raw_fd()), WAKER, Interest::READABLE)?;
+        Ok(Poll {
+            poll,
+            reports: mio::Events::with_capacity(REPORTS_MAX),
+            connections: Slots::new(),
+            listeners: Slots::new(),
+            spare: Spare::new(),
+            bytes: vec![0; options.buffer_bytes as usize].into_boxed_slice(),
+            receive_bytes_max: options.receive_bytes_max as usize,
+            readable: Vec::new(),
+            settled: Vec::new(),
+            departed: Vec::new(),
+            acceptable: Vec::new(),
+            stuck: false,
+            hurry: false,
+            waker: Waker::new(event, None),
+        })
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        let work = self.hurry
+            || !(self.departed.is_empty() && self.readable.is_empty() && self.acceptable.is_empty());
+        self.hurry = false;
+        let timeout = match wait {
+            _ if work => Some(Duration::ZERO),
+            Wait::Poll => Some(Duration::ZERO),
+            Wait::For(time) => Some(time),
+            Wait::Forever => None,
+        };
+        let timeout = match timeout {
+            _ if self.stuck => Some(timeout.map_or(refuse::ACCEPT_PAUSE, |t| t.min(refuse::ACCEPT_PAUSE))),
+            timeout => timeout,
+        };
+        match self.poll.poll(&mut self.reports, timeout) {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes what a report says; acts on what can be written.
+    #[inline]
+    fn reported<E: Events>(&mut self, event: &Event, events: &mut E) {
+        if event.token() == WAKER {
+            return events.woken();
+        }
+        let token = event.token().0 as u64;
+        let (generation, index) = ((token & !LISTENER_BIT) >> 32, token as u32);
+        if token & LISTENER_BIT != 0 {
+            if self.listeners.of_generation(index, generation as u32).is_some() {
+                self.acceptable.push(index);
+            }
+            return;
+        }
+        let Some(connection) = self.connections.of_generation(index, generation as u32) else { return };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            connection.readable = true;
+            connection.hung_up |= event.is_read_closed() || event.is_error();
+            if connection.wanted && !std::mem::replace(&mut connection.listed, true) {
+                self.readable.push(index);
+            }
+        }
+        let pending = !connection.buffer.is_empty() && !connection.settled;
+        if pending && (event.is_writable() || event.is_error()) {
+            self.write(index);
+        }
+    }
+
+    /// Writes what the socket takes.
+    #[inline]
+    fn write(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        while connection.sent < connection.buffer.len() {
+            match connection.stream.write(&connection.buffer[connection.sent..]) {
+                Ok(sent) => connection.sent += sent,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.close(Socket(index)),
+            }
+        }
+        connection.settled = true;
+        self.settled.push(index);
+    }
+
+    /// Tells of the sends that are over.
+    #[inline]
+    fn settle_sends<E: Events>(&mut self, events: &mut E) {
+        while let Some(index) = self.settled.pop() {
+            let Some(connection) = self.connections.get_mut(index) else { continue };
+            // A slot that was freed and taken again since then has nothing settled.
+            if std::mem::replace(&mut connection.settled, false) && !connection.closing {
+                let buffer = std::mem::take(&mut connection.buffer);
+                events.sent(Socket(index), buffer);
+            }
+        }
+    }
+
+    /// Reads until nothing is left or the others should get their turn.
+    #[inline]
+    fn read<E: Events>(&mut self, index: u32, events: &mut E) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.listed = false;
+        let mut taken = 0;
+        while connection.readable && connection.wanted && !connection.closing {
+            if taken >= self.receive_bytes_max {
+                connection.listed = true;
+                self.readable.push(index);
+                return;
+            }
+            match connection.stream.read(&mut self.bytes) {
+                Ok(0) => {
+                    connection.readable = false;
+                    connection.wanted = false;
+                    events.ended(Socket(index));
+                }
+                Ok(len) => {
+                    taken += len;
+                    // Less than was asked for means that there was no more; what comes then is a new edge.
+                    connection.readable = connection.hung_up || len == self.bytes.len();
+                    events.received(Socket(index), &self.bytes[..len]);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.close(Socket(index)),
+            }
+        }
+    }
+
+    fn accept<E: Events>(&mut self, index: u32, events: &mut E) {
+        let Some(listener) = self.listeners.get(index) else { return };
+        for _ in 0..ACCEPTS_MAX {
+            match sys::accept(listener.descriptor.as_fd()) {
+                Ok(descriptor) => events.accepted(descriptor, listener.door),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.raw_os_error().is_some_and(refuse::is_exhaustion) => {
+                    self.spare.refuse(&listener.descriptor, events.refusal(listener.door));
+                    self.stuck = true;
+                    return;
+                }
+                // This client is lost; the next may be well.
+                Err(_) => {}
+            }
+        }
+        self.acceptable.push(index);
+    }
+
+    fn bury<E: Events>(&mut self, events: &mut E) {
+        while let Some(index) = self.departed.pop() {
+            if let Some(connection) = self.connections.remove(index) {
+                // Closing takes the descriptor out of the kernel's set.
+                drop(connection);
+                events.gone(Socket(index));
+            }
+        }
+    }
+}
+
+impl Driver for Poll {
+    fn name(&self) -> &'static str {
+        "epoll"
+    }
+
+    fn adopt(&mut self, descriptor: OwnedFd) -> io::Result<Socket> {
+        let stream = Stream::new(descriptor, true)?;
+        let raw = stream.raw();
+        let index = self.connections.insert(Connection {
+            stream,
+            buffer: Vec::new(),
+            sent: 0,
+            settled: false,
+            readable: false,
+            listed: false,
+            hung_up: false,
+            wanted: true,
+            closing: false,
+        });
+        let token = Token(token(self.connections.generation(index), index) as usize);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut SourceFd(&raw), token, interest) {
+            self.connections.remove(index);
+            return Err(error);
+        }
+        Ok(Socket(index))
+    }
+
+    fn peer(&self, socket: Socket) -> io::Result<Peer> {
+        let connection = self.connections.get(socket.0).ok_or(io::ErrorKind::NotConnected)?;
+        connection.stream.peer()
+    }
+
+    #[inline]
+    fn send(&mut self, socket: Socket, buffer: Vec<u8>, report: Report) {
+        self.hurry |= report == Report::AtOnce;
+        let Some(connection) = self.connections.get_mut(socket.0) else { return };
+        if connection.closing {
+            return;
+        }
+        assert!(connection.buffer.is_empty() && !buffer.is_empty(), "one send at a time, and not of nothing");
+        connection.buffer = buffer;
+        connection.sent = 0;
+        self.write(socket.0);
+    }
+
+    fn close(&mut self, socket: Socket) {
+        let Some(connection) = self.connections.get_mut(socket.0) else { return };
+        if !std::mem::replace(&mut connection.closing, true) {
+            self.departed.push(socket.0);
+        }
+    }
+
+    fn pause(&mut self, socket: Socket) {
+        if let Some(connection) = self.connections.get_mut(socket.0) {
+            connection.wanted = false;
+        }
+    }
+
+    fn resume(&mut self, socket: Socket) {
+        let Some(connection) = self.connections.get_mut(socket.0) else { return };
+        connection.wanted = true;
+        if connection.readable && !std::mem::replace(&mut connection.listed, true) {
+            self.readable.push(socket.0);
+        }
+    }
+
+    fn listen(&mut self, listener: OwnedFd, door: Door) -> io::Result<()> {
+        sys::set_nonblocking(&listener, true)?;
+        let raw = listener.as_raw_fd();
+        let index = self.listeners.insert(Listener { descriptor: listener, door });
+        let token = Token((LISTENER_BIT | token(self.listeners.generation(index), index)) as usize);
+        self.poll.registry().register(&mut SourceFd(&raw), token, Interest::READABLE)
+    }
+
+    fn stop_listening(&mut self) {
+        for index in self.listeners.taken() {
+            self.listeners.remove(index);
+        }
+        self.stuck = false;
+    }
+
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    fn wake(&mut self, other: &Waker) {
+        other.wake();
+    }
+
+    fn turn<E: Events>(&mut self, wait: Wait, events: &mut E) -> io::Result<()> {
+        self.wait(wait)?;
+        if std::mem::take(&mut self.stuck) {
+            self.acceptable.extend(self.listeners.taken());
+        }
+        self.settle_sends(events);
+        let reports = std::mem::replace(&mut self.reports, mio::Events::with_capacity(0));
+        for event in &reports {
+            self.reported(event, events);
+        }
+        self.reports = reports;
+        // What was sent in this turn is told before what was received in it.
+        self.settle_sends(events);
+        // Those that are not through put themselves at the end, for the next turn.
+        let listed = self.acceptable.len();
+        for at in 0..listed {
+            self.accept(self.acceptable[at], events);
+        }
+        self.acceptable.drain(..listed);
+        let listed = self.readable.len();
+        for at in 0..listed {
+            self.read(self.readable[at], events);
+        }
+        self.readable.drain(..listed);
+        self.bury(events);
+        Ok(())
+    }
+}
