@@ -1,3 +1,29 @@
 //! Boot of the `larder` binary.
 
-fn main() {}
+use larder::config::{Start, from_env_and_args};
+use larder::{logging, server};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let (parameters, warnings) = match from_env_and_args() {
+        Ok(Start::Run { parameters, warnings }) => (*parameters, warnings),
+        Ok(Start::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(line) => return failed(&line),
+    };
+    if let Err(line) = logging::open(&parameters) {
+        return failed(&line);
+    }
+    warnings.iter().for_each(|line| log::warn!("{line}"));
+    match server::run(parameters) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => failed(&line),
+    }
+}
+
+fn failed(line: &str) -> ExitCode {
+    eprintln!("larder: {line}");
+    ExitCode::FAILURE
+}

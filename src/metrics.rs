@@ -93,20 +93,26 @@ pub enum Counter {
 /// Logical databases that have counts of their own in `INFO keyspace`.
 pub const DATABASES_MAX: usize = 256;
 
+/// Rows of the command table that are counted.
+pub const ROWS_MAX: usize = 1024;
+
 /// One core's counters.
 pub struct Metrics {
     counters: [AtomicU64; Counter::Count as usize],
     keys: Vec<AtomicU64>,
     expires: Vec<AtomicU64>,
+    /// Calls, by row of the command table.
+    calls: Vec<AtomicU64>,
 }
 
 impl Default for Metrics {
     fn default() -> Metrics {
-        let zeroes = || (0..DATABASES_MAX).map(|_| AtomicU64::new(0)).collect();
+        let zeroes = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
         Metrics {
             counters: [const { AtomicU64::new(0) }; Counter::Count as usize],
-            keys: zeroes(),
-            expires: zeroes(),
+            keys: zeroes(DATABASES_MAX),
+            expires: zeroes(DATABASES_MAX),
+            calls: zeroes(ROWS_MAX),
         }
     }
 }
@@ -117,6 +123,18 @@ impl Metrics {
     pub fn add(&self, counter: Counter, by: u64) {
         let cell = &self.counters[counter as usize];
         cell.store(cell.load(Relaxed).wrapping_add(by), Relaxed);
+    }
+
+    /// Counts a call of a command; only the owning core may.
+    #[inline]
+    pub fn command(&self, row: u16) {
+        let cell = &self.calls[row as usize];
+        cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// Calls of a command so far.
+    pub fn calls(&self, row: u16) -> u64 {
+        self.calls[row as usize].load(Relaxed)
     }
 
     /// Sets a gauge; only the owning core may.

@@ -3,9 +3,9 @@
 
 use crate::clock::Now;
 use crate::metrics::Metrics;
-use crate::parameters::Parameters;
+use crate::parameters::{Name, Parameters};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// Facts of the process.
 pub struct Shared {
@@ -27,6 +27,10 @@ pub struct Shared {
     pub pause_all: AtomicBool,
     /// The server is going down: cores answer what is in flight and end.
     pub stopping: AtomicBool,
+    /// Clients of each core, those on their way to it included.
+    pub load: Vec<AtomicU32>,
+    /// Cores that have no clients left while the server stops.
+    pub drained: AtomicU16,
     /// Which driver runs and why, one line per core's choice (they agree).
     pub driver: OnceLock<String>,
     next_client_id: AtomicU64,
@@ -52,6 +56,8 @@ impl Shared {
             pause_until_ms: AtomicU64::new(0),
             pause_all: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            load: (0..cores).map(|_| AtomicU32::new(0)).collect(),
+            drained: AtomicU16::new(0),
             driver: OnceLock::new(),
             next_client_id: AtomicU64::new(1),
             next_transaction: AtomicU64::new(1),
@@ -66,6 +72,18 @@ impl Shared {
     /// The number of a multi-shard command: later ones are greater.
     pub fn transaction(&self) -> u64 {
         self.next_transaction.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// There is room for one more client.
+    pub fn admit(&self) -> bool {
+        let clients: u64 = self.load.iter().map(|load| u64::from(load.load(Ordering::Relaxed))).sum();
+        (clients as i64) < self.parameters.number(Name::Maxclients)
+    }
+
+    /// The core with the fewest clients.
+    pub fn least_loaded(&self) -> u16 {
+        let clients = |core: &u16| self.load[*core as usize].load(Ordering::Relaxed);
+        (0..self.cores()).min_by_key(clients).expect("there is a core")
     }
 
     /// Number of cores.

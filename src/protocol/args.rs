@@ -87,6 +87,17 @@ impl<'a> Args<'a> {
         Self { bytes: self.bytes, spans: self.spans.get(..n).unwrap_or(self.spans) }
     }
 
+    /// One key's part of a command on many: the first `head` arguments, then `len` from `at` on. `spans` is scratch.
+    pub fn part<'s>(&self, head: usize, at: usize, len: usize, spans: &'s mut Vec<Span>) -> Args<'s>
+    where
+        'a: 's,
+    {
+        spans.clear();
+        spans.extend_from_slice(&self.spans[..head]);
+        spans.extend_from_slice(&self.spans[at..at + len]);
+        Args { bytes: self.bytes, spans }
+    }
+
     /// Sum of the arguments' lengths in bytes, without the protocol's framing.
     pub fn total_bytes(&self) -> usize {
         self.spans.iter().map(|span| span.len as usize).sum()

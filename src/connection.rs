@@ -1,0 +1,248 @@
+//! One client's bytes: what has been read and not yet served, what is to be sent, and the order of
+//! replies. What the client *is* stands in `session`; who executes is the core's business.
+//!
+//! Replies leave in the order of their requests. While all of them are made here, they go straight
+//! into the output. A request that went to another core leaves a place in line; what is made behind it
+//! waits beside, until the places before it are filled.
+
+use crate::protocol::{memcache, resp};
+use std::collections::VecDeque;
+
+/// The parser of the protocol that the client speaks.
+#[derive(Debug)]
+pub enum Parser {
+    /// RESP.
+    Resp(resp::Parser),
+    /// memcached's text protocol.
+    Memcache(memcache::Parser),
+}
+
+/// A place in the order of replies.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// The reply is made elsewhere; it is dropped when it comes if `muted`.
+    Awaited { muted: bool },
+    /// The reply lies at this offset of `late`.
+    Ready { start: u32, len: u32 },
+}
+
+/// The replies that cannot leave yet, in order.
+#[derive(Debug, Default)]
+pub struct Line {
+    places: VecDeque<Place>,
+    /// Number of the first place.
+    first: u32,
+    /// Bytes of ready replies that wait for others.
+    late: Vec<u8>,
+}
+
+impl Line {
+    /// Every reply so far is in the output: the next may be written there at once.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Replies that have not left.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.late.len()
+    }
+
+    /// A place for a reply that is made elsewhere. Returns its number.
+    pub fn await_reply(&mut self, muted: bool) -> u32 {
+        self.places.push_back(Place::Awaited { muted });
+        self.first.wrapping_add(self.places.len() as u32 - 1)
+    }
+
+    /// The buffer for a reply that is made here and has to wait; `close_reply` ends it.
+    pub fn open_reply(&mut self) -> &mut Vec<u8> {
+        &mut self.late
+    }
+
+    /// Gives the bytes written since `start` their place.
+    pub fn close_reply(&mut self, start: usize) {
+        let len = self.late.len() - start;
+        if len > 0 {
+            self.places.push_back(Place::Ready { start: start as u32, len: len as u32 });
+        }
+    }
+
+    /// Fills a place. What has come to the front of the line is moved to `out`.
+    pub fn fill(&mut self, number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+        let index = number.wrapping_sub(self.first) as usize;
+        let Some(&Place::Awaited { muted }) = self.places.get(index) else {
+            unreachable!("reply {number} is not awaited");
+        };
+        let bytes = if muted { b"" } else { bytes };
+        if index > 0 {
+            self.places[index] = Place::Ready { start: self.late.len() as u32, len: bytes.len() as u32 };
+            self.late.extend_from_slice(bytes);
+            return;
+        }
+        out.extend_from_slice(bytes);
+        self.places.pop_front();
+        self.first = self.first.wrapping_add(1);
+        while let Some(&Place::Ready { start, len }) = self.places.front() {
+            out.extend_from_slice(&self.late[start as usize..(start + len) as usize]);
+            self.places.pop_front();
+            self.first = self.first.wrapping_add(1);
+        }
+        if self.places.is_empty() {
+            self.late.clear();
+        }
+    }
+
+    /// Gives memory back that a burst took.
+    fn shrink(&mut self) {
+        if self.places.is_empty() {
+            self.places = VecDeque::new();
+            self.late = Vec::new();
+        }
+    }
+}
+
+/// Why a connection's next request is not served yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It is.
+    None,
+    /// A multi-shard command of this client is under way: what follows must see it done.
+    Transaction,
+    /// `CLIENT PAUSE`.
+    Pause,
+    /// Until this `mono_us` (`DEBUG SLEEP`).
+    Sleep(u64),
+    /// Too much output waits for the client to read it.
+    Output,
+    /// Too many requests are under way on other cores.
+    Hops,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Closing {
+    /// It goes on.
+    No,
+    /// When all that is owed has been sent; no further request is served.
+    AfterReplies,
+    /// At the end of this turn.
+    Now,
+    /// The driver was told.
+    Told,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// The client's id; 0 for a free slot.
+    pub client_id: u64,
+    /// Finds requests.
+    pub parser: Parser,
+    /// Bytes read and not served: a request's beginning, or what waits behind a hold.
+    pub held: Vec<u8>,
+    /// Replies to be sent.
+    pub out: Vec<u8>,
+    /// Replies that wait for others.
+    pub line: Line,
+    /// Why the next request waits.
+    pub hold: Hold,
+    /// Whether and when it ends.
+    pub closing: Closing,
+    /// A send is in flight.
+    pub sending: bool,
+    /// Reading is paused.
+    pub paused: bool,
+    /// The client will send no more.
+    pub ended: bool,
+    /// It is on the list of those with something to flush.
+    pub dirty: bool,
+    /// It is on the list of those whose held input may be served.
+    pub ready: bool,
+    /// Last time that output moved, `mono_us`.
+    pub moved_us: u64,
+}
+
+impl Connection {
+    /// A free slot.
+    pub fn free() -> Connection {
+        Connection {
+            client_id: 0,
+            parser: Parser::Resp(resp::Parser::new()),
+            held: Vec::new(),
+            out: Vec::new(),
+            line: Line::default(),
+            hold: Hold::None,
+            closing: Closing::No,
+            sending: false,
+            paused: false,
+            ended: false,
+            dirty: false,
+            ready: false,
+            moved_us: 0,
+        }
+    }
+
+    /// A client has it now.
+    pub fn open(client_id: u64, parser: Parser, mono_us: u64) -> Connection {
+        Connection { client_id, parser, moved_us: mono_us, ..Connection::free() }
+    }
+
+    /// Further requests may be served.
+    #[inline]
+    pub fn serves(&self) -> bool {
+        self.hold == Hold::None && self.closing == Closing::No
+    }
+
+    /// Nothing is owed to the client, in this process or in the socket's send.
+    pub fn owes_nothing(&self) -> bool {
+        self.out.is_empty() && !self.sending && self.line.is_empty() && self.hold == Hold::None
+    }
+
+    /// Bytes of buffers it holds.
+    pub fn buffer_bytes(&self) -> usize {
+        self.held.capacity() + self.out.capacity() + self.line.late.capacity()
+    }
+
+    /// Gives the memory of buffers back that an idle connection does not need.
+    pub fn rest(&mut self) {
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        self.line.shrink();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_leave_in_the_order_of_their_requests() {
+        let mut line = Line::default();
+        let mut out = Vec::new();
+        let first = line.await_reply(false);
+        let here = |line: &mut Line, text: &[u8]| {
+            let start = line.open_reply().len();
+            line.open_reply().extend_from_slice(text);
+            line.close_reply(start);
+        };
+        here(&mut line, b"2");
+        let third = line.await_reply(true);
+        here(&mut line, b"4");
+        let fifth = line.await_reply(false);
+        line.fill(fifth, b"5", &mut out);
+        line.fill(third, b"muted", &mut out);
+        assert!(out.is_empty());
+        line.fill(first, b"1", &mut out);
+        assert_eq!(out, b"1245");
+        assert!(line.is_empty() && line.bytes() == 0);
+        let next = line.await_reply(false);
+        line.fill(next, b"6", &mut out);
+        assert_eq!(out, b"12456");
+    }
+}

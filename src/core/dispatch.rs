@@ -1,0 +1,122 @@
+//! From a request to whoever executes it: is it a command, may this client give it now, and what does
+//! its row say it touches.
+
+use super::serve::Request;
+use super::{Client, Core};
+use crate::command::table::Found;
+use crate::command::{Command, Fault, Handler, flag};
+use crate::connection::Hold;
+use crate::metrics::Counter;
+use crate::protocol::{Args, Proto};
+use crate::session::{Queued, ReplyMode, SessionId};
+
+/// What the client's state makes of a request.
+enum Gate {
+    /// Execute it; its reply is dropped if `muted`.
+    Pass { muted: bool },
+    /// It was answered.
+    Answered,
+}
+
+impl Core {
+    /// Executes one request. False: it has to wait, and is to be given again.
+    pub(super) fn execute(
+        &mut self,
+        id: SessionId,
+        client: &mut Client,
+        request: &Request,
+        args: Args<'_>,
+    ) -> bool {
+        let row = match request.found {
+            Found::Row(row) => row,
+            not_found => {
+                self.unknown(id, client, not_found, args);
+                return true;
+            }
+        };
+        let command = self.table.row(row);
+        if !command.arity_fits(args.len()) {
+            self.refuse(id, client, &Fault::Arity(command.name));
+            return true;
+        }
+        let mut muted = request.muted;
+        if !client.plain {
+            match self.gate(id, client, row, command, args) {
+                Gate::Pass { muted: by_mode } => muted |= by_mode,
+                Gate::Answered => return true,
+            }
+        }
+        if self.pause.holds(command) {
+            self.connections[id as usize].hold = Hold::Pause;
+            self.sleepers.push(id);
+            return false;
+        }
+        if self.monitored && !command.is(flag::SKIP_MONITOR) {
+            self.feed_monitors(id, args);
+        }
+        self.metrics().command(row);
+        match command.handler {
+            Handler::Shard(run) => self.single(id, client, row, run, request.hash, args, muted),
+            Handler::Spread { .. } | Handler::Hops(_) => self.keyed(id, client, row, command, args, muted),
+            Handler::Session(run) => self.session_command(id, client, command, run, args, muted),
+            Handler::Every(every) => self.every(id, client, row, every, args, muted),
+            Handler::Cursor(run) => self.cursor(id, client, row, run, args, muted),
+            Handler::Control(control) => self.control(id, client, control, args, muted),
+            Handler::Container => self.refuse(id, client, &Fault::Arity(command.name)),
+        }
+        true
+    }
+
+    /// What a client that is not plain may do: authenticate, queue commands, hush replies.
+    fn gate(&mut self, id: SessionId, client: &Client, row: u16, command: &Command, args: Args<'_>) -> Gate {
+        let session = self.sessions.get_mut(id).expect("a connection has a session");
+        if !session.authenticated && !command.is(flag::NO_AUTH) {
+            self.refuse(id, client, &Fault::text("NOAUTH Authentication required."));
+            return Gate::Answered;
+        }
+        if let Some(multi) = &mut session.multi
+            && !command.is(flag::NOT_QUEUED)
+        {
+            if command.is(flag::NO_MULTI) {
+                self.refuse(id, client, &Fault::text("ERR Command not allowed inside a transaction"));
+                return Gate::Answered;
+            }
+            multi.queue.push(Queued::copy_of(row, args));
+            let muted = session.reply != ReplyMode::On;
+            self.answer(id, client, muted, |reply| reply.simple("QUEUED"));
+            return Gate::Answered;
+        }
+        let muted = session.reply != ReplyMode::On;
+        if session.reply == ReplyMode::SkipNext {
+            session.reply = ReplyMode::On;
+        }
+        Gate::Pass { muted }
+    }
+
+    /// Answers with an error; a transaction that is being queued will not run.
+    pub(super) fn refuse(&mut self, id: SessionId, client: &Client, fault: &Fault) {
+        let session = self.sessions.get_mut(id).expect("a connection has a session");
+        let muted = session.reply != ReplyMode::On;
+        if session.reply == ReplyMode::SkipNext {
+            session.reply = ReplyMode::On;
+        }
+        if let Some(multi) = &mut session.multi {
+            multi.refused = true;
+        }
+        self.metrics().add(Counter::Errors, 1);
+        self.answer(id, client, muted, |reply| fault.write(reply));
+    }
+
+    #[cold]
+    fn unknown(&mut self, id: SessionId, client: &Client, found: Found, args: Args<'_>) {
+        if client.proto() == Proto::Memcache {
+            self.answer(id, client, false, |reply| reply.line("ERROR"));
+            return;
+        }
+        let fault = match found {
+            Found::UnknownSub(_) => Fault::text("ERR unknown subcommand"),
+            _ => Fault::text("ERR unknown command"),
+        };
+        self.refuse(id, client, &fault);
+    }
+}

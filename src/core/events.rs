@@ -1,0 +1,157 @@
+//! What the driver tells: clients, bytes, finished sends, ends.
+
+use super::{Core, DOOR_MEMCACHE};
+use crate::connection::{Closing, Connection, Hold};
+use crate::limits::{INPUT_HELD_BYTES, OUTPUT_SOFT_BYTES};
+use crate::metrics::Counter;
+use crate::reactor::{Door, Events, Socket};
+use crate::session::SessionId;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+
+impl Events for Core {
+    fn accepted(&mut self, descriptor: OwnedFd, door: Door) {
+        self.refresh_now();
+        if !self.shared.admit() {
+            self.metrics().add(Counter::ConnectionsRejected, 1);
+            super::turn::refuse(descriptor, self.refusal(door));
+            return;
+        }
+        // Each goes to the core with the fewest clients: those that stay long would lump otherwise.
+        let to = self.shared.least_loaded();
+        self.shared.load[to as usize].fetch_add(1, Ordering::Relaxed);
+        if to == self.index {
+            self.newcomers.push((descriptor, door));
+        } else {
+            self.post(to, super::Mail::Client(descriptor, door));
+        }
+    }
+
+    fn received(&mut self, socket: Socket, bytes: &[u8]) {
+        self.refresh_now();
+        let id = socket.0;
+        self.metrics().add(Counter::BytesIn, bytes.len() as u64);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.bytes_in += bytes.len() as u64;
+        }
+        let connection = &mut self.connections[id as usize];
+        if connection.closing != Closing::No {
+            return;
+        }
+        if connection.held.is_empty() {
+            let used = if connection.serves() { self.serve(id, bytes) } else { 0 };
+            if used < bytes.len() {
+                self.hold_input(id, &bytes[used..]);
+            }
+        } else {
+            connection.held.extend_from_slice(bytes);
+            if connection.serves() {
+                self.serve_held(id);
+            }
+        }
+        self.push_back(id);
+    }
+
+    fn sent(&mut self, socket: Socket, buffer: Vec<u8>) {
+        self.refresh_now();
+        let id = socket.0;
+        self.metrics().add(Counter::BytesOut, buffer.len() as u64);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.bytes_out += buffer.len() as u64;
+        }
+        self.pool.give(buffer);
+        let mono_us = self.now.mono_us;
+        let connection = &mut self.connections[id as usize];
+        connection.sending = false;
+        connection.moved_us = mono_us;
+        if connection.hold == Hold::Output && connection.out.len() < OUTPUT_SOFT_BYTES {
+            connection.hold = Hold::None;
+            self.mark_ready(id);
+        }
+        let connection = &self.connections[id as usize];
+        if !connection.out.is_empty() || connection.closing != Closing::No || connection.ended {
+            self.mark_dirty(id);
+        }
+    }
+
+    fn ended(&mut self, socket: Socket) {
+        self.refresh_now();
+        self.connections[socket.0 as usize].ended = true;
+        self.mark_dirty(socket.0);
+    }
+
+    fn gone(&mut self, socket: Socket) {
+        self.refresh_now();
+        let id = socket.0;
+        let connection = std::mem::replace(&mut self.connections[id as usize], Connection::free());
+        // The lists still name the slot until the turn ends.
+        self.connections[id as usize].dirty = connection.dirty;
+        self.connections[id as usize].ready = connection.ready;
+        self.pool.give(connection.out);
+        self.pool.give(connection.held);
+        if let Some(session) = self.sessions.remove(id) {
+            if session.monitor {
+                self.shared.monitors.fetch_sub(1, Ordering::Relaxed);
+            }
+            self.shared.load[self.index as usize].fetch_sub(1, Ordering::Relaxed);
+            self.metrics().set(Counter::Connections, u64::from(self.sessions.len()));
+        }
+    }
+
+    fn woken(&mut self) {
+        self.refresh_now();
+    }
+
+    fn refusal(&mut self, door: Door) -> &[u8] {
+        if door == DOOR_MEMCACHE {
+            b"ERROR Too many open connections\r\n"
+        } else {
+            b"-ERR max number of clients reached\r\n"
+        }
+    }
+}
+
+impl Core {
+    /// Keeps input that cannot be served now.
+    fn hold_input(&mut self, id: SessionId, rest: &[u8]) {
+        let connection = &mut self.connections[id as usize];
+        if connection.closing != Closing::No {
+            return;
+        }
+        if connection.held.capacity() == 0 {
+            connection.held = self.pool.take();
+        }
+        connection.held.extend_from_slice(rest);
+    }
+
+    /// Stops reading from a client whose requests wait, once enough of them do.
+    fn push_back(&mut self, id: SessionId) {
+        let connection = &mut self.connections[id as usize];
+        let waits = !connection.serves();
+        if waits && !connection.paused && connection.held.len() > INPUT_HELD_BYTES {
+            connection.paused = true;
+            self.throttles.push((id, true));
+        }
+    }
+
+    /// Serves what was held; called when the hold has ended, or more of a request has come.
+    pub(super) fn serve_held(&mut self, id: SessionId) {
+        let held = std::mem::take(&mut self.connections[id as usize].held);
+        let used = self.serve(id, &held);
+        let connection = &mut self.connections[id as usize];
+        let mut held = held;
+        if used == held.len() || connection.closing != Closing::No {
+            self.pool.give(held);
+        } else {
+            if used > 0 {
+                held.drain(..used);
+            }
+            connection.held = held;
+        }
+        let connection = &mut self.connections[id as usize];
+        if connection.paused && connection.serves() {
+            connection.paused = false;
+            self.throttles.push((id, false));
+        }
+    }
+}

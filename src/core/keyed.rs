@@ -1,0 +1,246 @@
+//! Commands on keys: executed here, sent to the shard that owns the key, or coordinated over several.
+
+use super::{Client, Core};
+use crate::command::run::{parts_fit, run_here};
+use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn};
+use crate::mesh::parcel::{self, Origin};
+use crate::metrics::Counter;
+use crate::protocol::{Args, Reply, Span};
+use crate::session::{Queued, SessionId};
+use crate::shard::Key;
+use crate::shard::locks::Mode;
+use crate::transaction::coordinator::Purpose;
+use crate::transaction::plan::{Claims, Place, cursor_core, keys_of, mode_of, place_of, tag};
+
+impl Core {
+    /// A command on one key.
+    #[inline]
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn single(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        run: ShardFn,
+        hash: u64,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let first = self.table.row(row).keys.first as usize;
+        let bytes = args.get(first).unwrap_or_default();
+        let shard = self.shard_of_key(bytes, hash);
+        if shard != self.index {
+            return self.hop(id, client, row, shard, hash, args, muted);
+        }
+        if !self.shard.locks.is_idle() && !self.shard.locks.permits(&[(hash, mode_of(self.table.row(row)))]) {
+            return self.park_own(id, client, row, hash, args, muted);
+        }
+        let key = Key { db: self.shard.physical(client.asker.db), bytes, hash };
+        let call = Call { args, key, db: client.asker.db, touch: client.touch };
+        self.run_into_line(id, client, muted, |core, reply| run(&mut core.shard, &call, reply));
+    }
+
+    /// Runs something on this shard and puts its reply where it belongs.
+    #[inline]
+    fn run_into_line(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        muted: bool,
+        run: impl FnOnce(&mut Core, &mut Reply<'_>) -> Result<Outcome, Fault>,
+    ) {
+        let connection = &mut self.connections[id as usize];
+        let at_once = connection.line.is_empty();
+        let target = if at_once { &mut connection.out } else { connection.line.open_reply() };
+        let mut bytes = std::mem::take(target);
+        let start = bytes.len();
+        let mut reply = Reply::new(&mut bytes, client.proto());
+        match run(self, &mut reply) {
+            Ok(outcome) => self.shard.traffic.changes += u64::from(outcome.changed),
+            Err(fault) => {
+                bytes.truncate(start);
+                fault.write(&mut Reply::new(&mut bytes, client.proto()));
+                self.metrics().add(Counter::Errors, 1);
+            }
+        }
+        if muted {
+            bytes.truncate(start);
+        }
+        let connection = &mut self.connections[id as usize];
+        if at_once {
+            connection.out = bytes;
+        } else {
+            *connection.line.open_reply() = bytes;
+            connection.line.close_reply(start);
+        }
+    }
+
+    /// Sends a command to the shard that owns its keys.
+    #[allow(clippy::too_many_arguments)]
+    fn hop(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        to: u16,
+        hash: u64,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let origin = self.await_reply(id, client, muted);
+        let Client { asker, touch, .. } = *client;
+        self.metrics().add(Counter::Hops, 1);
+        self.send_request(
+            to,
+            &parcel::Request { origin, row, db: asker.db, proto: asker.proto, touch, hash, args },
+        );
+    }
+
+    /// A place in the client's line of replies.
+    pub(super) fn await_reply(&mut self, id: SessionId, client: &Client, muted: bool) -> Origin {
+        let sequence = self.connections[id as usize].line.await_reply(muted);
+        Origin { connection: id, client: client.asker.client_id as u32, sequence }
+    }
+
+    fn park_own(&mut self, id: SessionId, client: &Client, row: u16, hash: u64, args: Args<'_>, muted: bool) {
+        let origin = self.await_reply(id, client, muted);
+        let Client { asker, touch, .. } = *client;
+        let request = parcel::Request { origin, row, db: asker.db, proto: asker.proto, touch, hash, args };
+        self.park(self.index, &request);
+    }
+
+    /// The shard of a key whose hash is known.
+    #[inline]
+    pub(super) fn shard_of_key(&self, key: &[u8], hash: u64) -> u16 {
+        if self.shared.cores() == 1 {
+            return 0;
+        }
+        let tag = tag(key);
+        let hash = if tag.len() == key.len() { hash } else { self.shared.hasher.hash(tag) };
+        self.shared.shard_of(hash)
+    }
+
+    /// A command on several keys.
+    pub(super) fn keyed(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        command: &'static Command,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        if let Handler::Spread { each, stride, merge: Merge::Lines } = command.handler {
+            return self.lines(id, client, row, command, (each, stride), args, muted);
+        }
+        let mut keys = std::mem::take(&mut self.keys);
+        let found = keys_of(command, args, client.asker.db, self.shard.databases(), &mut keys)
+            .and_then(|()| parts_fit(command, args));
+        let place = found.map(|()| place_of(&self.shared, args, &keys));
+        let permitted = self.shard.locks.is_idle() || {
+            let mode = mode_of(command);
+            let hashes: Vec<(u64, Mode)> =
+                keys.iter().map(|key| (self.shared.hasher.hash(&args[key.arg]), mode)).collect();
+            self.shard.locks.permits(&hashes)
+        };
+        self.keys = keys;
+        match place {
+            Err(fault) => self.answer(id, client, muted, |reply| fault.write(reply)),
+            Ok(Place::One(shard)) if shard != self.index => self.hop(id, client, row, shard, 0, args, muted),
+            Ok(Place::One(_)) if !permitted => self.park_own(id, client, row, 0, args, muted),
+            Ok(Place::One(_) | Place::Nowhere) => {
+                let Client { asker, touch, .. } = *client;
+                self.run_into_line(id, client, muted, |core, reply| {
+                    run_here(command, &mut core.shard, args, asker.db, &core.shared.hasher, touch, reply)
+                });
+            }
+            Ok(Place::Several) => {
+                let request = Queued::copy_of(row, args);
+                let mut claims = Claims::none(self.shared.cores());
+                claims.add_command(&self.shared, &request, self.shard.databases());
+                self.start_transaction(id, client, Purpose::Command, vec![request], claims, muted);
+            }
+        }
+    }
+
+    /// memcached's retrieval: each key for itself, wherever it is, the lines in order, then `END`.
+    #[allow(clippy::too_many_arguments)]
+    fn lines(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        command: &'static Command,
+        (each, stride): (ShardFn, usize),
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let first = command.keys.first as usize;
+        let Client { asker, touch, .. } = *client;
+        if self.shared.cores() == 1 && self.shard.locks.is_idle() && first == 1 {
+            return self.run_into_line(id, client, muted, |core, reply| {
+                run_here(command, &mut core.shard, args, asker.db, &core.shared.hasher, touch, reply)
+            });
+        }
+        let mut spans = std::mem::take(&mut self.part_spans);
+        for at in (first..args.len()).step_by(stride) {
+            let part = args.part(first, at, stride, &mut spans);
+            let hash = self.shared.hasher.hash(&args[at]);
+            self.single(id, client, row, each, hash, part, muted);
+        }
+        spans.clear();
+        self.part_spans = spans;
+        self.answer(id, client, muted, |reply| reply.line("END"));
+    }
+
+    /// A command to the shard that its cursor names.
+    pub(super) fn cursor(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        run: ShardFn,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let shard = cursor_core(args, self.shared.cores());
+        if shard != self.index {
+            return self.hop(id, client, row, shard, 0, args, muted);
+        }
+        let key = Key { db: self.shard.physical(client.asker.db), bytes: b"", hash: 0 };
+        let call = Call { args, key, db: client.asker.db, touch: client.touch };
+        self.run_into_line(id, client, muted, |core, reply| run(&mut core.shard, &call, reply));
+    }
+
+    /// A command to every core.
+    pub(super) fn every(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        every: Every,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        if let Err(fault) = (every.check)(args, self.shard.databases()) {
+            return self.answer(id, client, muted, |reply| fault.write(reply));
+        }
+        let mut claims = Claims::none(self.shared.cores());
+        claims.everything = every.atomic;
+        claims.asks = true;
+        self.start_transaction(id, client, Purpose::Command, vec![Queued::copy_of(row, args)], claims, muted);
+    }
+
+    /// The item of a `set` that is too large is outdated, and goes, as memcached does it.
+    pub(super) fn drop_outdated(&mut self, id: SessionId, client: &Client, args: Args<'_>) {
+        let Some(row) = self.table.by_name(b"mc:delete") else { return };
+        let Handler::Shard(run) = self.table.row(row).handler else { return };
+        let hash = self.shared.hasher.hash(&args[1]);
+        self.single(id, client, row, run, hash, args.first(2), true);
+    }
+
+    /// Scratch for spans of parts.
+    pub(super) fn take_part_spans(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.part_spans)
+    }
+}

@@ -1,0 +1,116 @@
+//! What cores send each other, and what a core does with what it gets.
+
+use super::Core;
+use crate::mesh::parcel;
+use crate::reactor::Door;
+use crate::transaction::{FromShard, Ticket, ToShard};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// A mail between two cores.
+pub enum Mail {
+    /// Requests for the receiver's shard (`mesh::parcel`).
+    Requests(Vec<u8>),
+    /// Replies to such requests.
+    Replies(Vec<u8>),
+    /// To the receiver's shard, about a multi-shard command.
+    ToShard(Ticket, ToShard),
+    /// To the coordinator of a multi-shard command.
+    FromShard(Ticket, FromShard),
+    /// A client that the receiver is to serve.
+    Client(OwnedFd, Door),
+    /// A line for the receiver's monitors.
+    Monitor(Arc<[u8]>),
+}
+
+impl Core {
+    /// Puts a request for another core's shard into this turn's parcel to it.
+    pub(super) fn send_request(&mut self, to: u16, request: &parcel::Request<'_>) {
+        if let Some(Mail::Requests(open)) = self.mesh.open_mail(to) {
+            parcel::put_request(open, request);
+            return;
+        }
+        let mut fresh = self.pool.take();
+        parcel::put_request(&mut fresh, request);
+        self.post(to, Mail::Requests(fresh));
+    }
+
+    /// Sends a reply to the core of its client, or gives it to the client where that is here.
+    pub(super) fn send_reply(&mut self, to: u16, origin: parcel::Origin, bytes: &[u8]) {
+        if to == self.index {
+            self.fill(origin, bytes);
+            return;
+        }
+        let mark = |open: &mut Vec<u8>| {
+            let mark = parcel::begin_reply(open, origin);
+            open.extend_from_slice(bytes);
+            parcel::end_reply(open, mark);
+        };
+        if let Some(Mail::Replies(open)) = self.mesh.open_mail(to) {
+            mark(open);
+            return;
+        }
+        let mut fresh = self.pool.take();
+        mark(&mut fresh);
+        self.post(to, Mail::Replies(fresh));
+    }
+
+    /// Posts a mail; one to this core itself is opened later in the same turn.
+    pub(super) fn post(&mut self, to: u16, mail: Mail) {
+        if to == self.index {
+            self.own_mail.push_back(mail);
+        } else {
+            self.mesh.post(to, mail);
+        }
+    }
+
+    /// Opens all mail that is there. True if there was any.
+    pub(super) fn open_mail(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            let (from, mail) = match self.own_mail.pop_front() {
+                Some(mail) => (self.index, mail),
+                None => match self.mesh.receive() {
+                    Some(received) => received,
+                    None => return any,
+                },
+            };
+            any = true;
+            self.open(from, mail);
+        }
+    }
+
+    fn open(&mut self, from: u16, mail: Mail) {
+        match mail {
+            Mail::Requests(bytes) => {
+                self.serve_parcel(from, &bytes);
+                self.pool.give(bytes);
+            }
+            Mail::Replies(bytes) => {
+                let mut at = 0;
+                while let Some((origin, reply)) = parcel::next_reply(&bytes, &mut at) {
+                    self.fill(origin, reply);
+                }
+                self.pool.give(bytes);
+            }
+            Mail::ToShard(ticket, message) => self.serve_coordinator(ticket, message),
+            Mail::FromShard(ticket, answer) => self.coordinate(from, ticket, answer),
+            Mail::Client(descriptor, door) => self.newcomers.push((descriptor, door)),
+            Mail::Monitor(line) => self.feed_own_monitors(&line),
+        }
+    }
+
+    /// Gives a reply that was made elsewhere to its client, if that is still there.
+    pub(super) fn fill(&mut self, origin: parcel::Origin, bytes: &[u8]) {
+        let id = origin.connection;
+        let Some(connection) = self.connections.get_mut(id as usize) else { return };
+        if connection.client_id as u32 != origin.client || connection.client_id == 0 {
+            return;
+        }
+        if connection.out.capacity() == 0 {
+            connection.out = self.pool.take();
+        }
+        connection.line.fill(origin.sequence, bytes, &mut connection.out);
+        self.mark_dirty(id);
+    }
+}

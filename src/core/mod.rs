@@ -1,0 +1,238 @@
+//! The core: one thread's state machine, and the only place where an effect becomes an action.
+//!
+//! In come accepted descriptors, bytes, finished sends, closed connections and mail; out go sends,
+//! closes and mail. It touches no socket itself and reads the clock through a function it is given, so
+//! that a simulator can turn it as well as a reactor.
+//!
+//! | file | has |
+//! |---|---|
+//! | `mod` | the state, and the loop |
+//! | `events` | what the driver tells |
+//! | `serve` | from bytes to requests, a batch at a time |
+//! | `dispatch` | from a request to whoever executes it |
+//! | `keyed` | commands on keys: here, on another core, or over several |
+//! | `session_commands` | commands on the client's own state, `MULTI` and its kin |
+//! | `shard_side` | what other cores' requests ask of this shard; who waits for keys |
+//! | `coordinate` | multi-shard commands of this core's clients |
+//! | `mail` | what cores send each other |
+//! | `turn` | the end of a turn: timers, replies, wakes, closes |
+//! | `monitor` | lines for `MONITOR` |
+//! | `pool` | buffers for reuse |
+
+mod coordinate;
+mod dispatch;
+mod events;
+mod keyed;
+mod mail;
+mod monitor;
+mod pool;
+mod serve;
+mod session_commands;
+mod shard_side;
+mod turn;
+
+pub use mail::Mail;
+
+use crate::clock::Now;
+use crate::command::table::{TABLE, Table};
+use crate::command::{Asker, KeyRef, Local};
+use crate::connection::Connection;
+use crate::mesh::Mesh;
+use crate::protocol::{Limits, Proto, Span};
+use crate::reactor::{Door, Driver, Waker};
+use crate::session::{SessionId, Sessions};
+use crate::shard::Shard;
+use crate::shard::locks::ClaimId;
+use crate::shared::Shared;
+use crate::slowlog::Slowlog;
+use crate::transaction::Ticket;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// The number of the RESP listener.
+pub const DOOR_RESP: Door = Door(0);
+/// The number of the memcached listener.
+pub const DOOR_MEMCACHE: Door = Door(1);
+
+/// What of a client a batch of its requests needs at hand.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    asker: Asker,
+    touch: bool,
+    /// Authenticated, not in `MULTI`, all replies wanted: the common case, decided once.
+    plain: bool,
+}
+
+impl Client {
+    fn proto(&self) -> Proto {
+        self.asker.proto
+    }
+}
+
+/// One core.
+pub struct Core {
+    index: u16,
+    shared: Arc<Shared>,
+    table: &'static Table,
+    clock: fn() -> Now,
+    now: Now,
+    /// The clock was read since the last wait.
+    now_is_fresh: bool,
+    shard: Shard,
+    sessions: Sessions,
+    /// By slot, as the driver numbers them.
+    connections: Vec<Connection>,
+    slowlog: Slowlog,
+    mesh: Mesh<Mail>,
+    own_mail: VecDeque<Mail>,
+    pool: pool::Pool,
+    /// Scratch of `serve`.
+    batch: Vec<serve::Request>,
+    /// Scratch of `serve`: arguments of the batch.
+    spans: Vec<Span>,
+    /// Scratch for the arguments of parts and of parcels.
+    part_spans: Vec<Span>,
+    /// Scratch of `keyed`.
+    keys: Vec<KeyRef>,
+    /// Connections with something to flush or to close.
+    dirty: Vec<SessionId>,
+    /// Connections whose held input may be served.
+    ready: Vec<SessionId>,
+    /// Clients to be adopted at the end of the turn.
+    newcomers: Vec<(OwnedFd, Door)>,
+    /// Connections whose reading is to be paused (true) or resumed.
+    throttles: Vec<(SessionId, bool)>,
+    /// Connections held by a pause or a sleep.
+    sleepers: Vec<SessionId>,
+    /// Multi-shard commands of this core's clients.
+    running: Vec<Option<coordinate::Running>>,
+    running_free: Vec<u32>,
+    /// Single-shard commands that wait for keys of this shard.
+    parked: HashMap<ClaimId, shard_side::Parked>,
+    /// Multi-shard claims that wait for keys of this shard.
+    waiting_claims: HashMap<ClaimId, shard_side::WaitingClaim>,
+    /// What a request may ask for.
+    limits: Limits,
+    parameters_seen: u64,
+    /// `CLIENT PAUSE` as of this turn.
+    pause: turn::Pause,
+    /// Somebody is in `MONITOR`, as of this turn.
+    monitored: bool,
+    timers: turn::Timers,
+    stopping: turn::Stopping,
+}
+
+impl Core {
+    /// A core with its shard and its end of the mesh.
+    pub fn new(index: u16, shared: Arc<Shared>, shard: Shard, mesh: Mesh<Mail>, clock: fn() -> Now) -> Core {
+        let now = clock();
+        let mut core = Core {
+            index,
+            table: &TABLE,
+            clock,
+            now,
+            now_is_fresh: true,
+            shard,
+            sessions: Sessions::default(),
+            connections: Vec::new(),
+            slowlog: Slowlog::default(),
+            mesh,
+            own_mail: VecDeque::new(),
+            pool: pool::Pool::default(),
+            batch: Vec::new(),
+            spans: Vec::new(),
+            part_spans: Vec::new(),
+            keys: Vec::new(),
+            dirty: Vec::new(),
+            ready: Vec::new(),
+            newcomers: Vec::new(),
+            throttles: Vec::new(),
+            sleepers: Vec::new(),
+            running: Vec::new(),
+            running_free: Vec::new(),
+            parked: HashMap::new(),
+            waiting_claims: HashMap::new(),
+            limits: Limits::default(),
+            parameters_seen: u64::MAX,
+            pause: turn::Pause::No,
+            monitored: false,
+            timers: turn::Timers::new(now),
+            stopping: turn::Stopping::No,
+            shared,
+        };
+        core.shard.now = now;
+        core.read_parameters();
+        core
+    }
+
+    /// Turns until the server stops. `wakers` are those of all cores, in order.
+    pub fn run<D: Driver>(mut self, mut driver: D, wakers: &[Waker]) -> io::Result<()> {
+        loop {
+            let wait = self.wait();
+            driver.turn(wait, &mut self)?;
+            self.mesh.awake();
+            self.end_turn(&mut driver, wakers);
+            self.now_is_fresh = false;
+            if self.has_stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads the clock, once a turn, at the first event after the wait.
+    #[inline]
+    fn refresh_now(&mut self) {
+        if !self.now_is_fresh {
+            self.now = (self.clock)();
+            self.shard.now = self.now;
+            self.now_is_fresh = true;
+        }
+    }
+
+    /// What commands may see of this core.
+    fn local(&mut self) -> Local<'_> {
+        Local {
+            core: self.index,
+            cores: self.shared.cores(),
+            shard: &mut self.shard,
+            sessions: &mut self.sessions,
+            slowlog: &mut self.slowlog,
+            shared: &self.shared,
+            now: self.now,
+        }
+    }
+
+    fn client(&self, id: SessionId) -> Client {
+        let session = self.sessions.get(id).expect("a connection has a session");
+        Client {
+            asker: Asker { client_id: session.client_id, db: session.db, proto: session.proto },
+            touch: !session.no_touch,
+            plain: session.authenticated
+                && session.multi.is_none()
+                && session.reply == crate::session::ReplyMode::On,
+        }
+    }
+
+    #[inline]
+    fn mark_dirty(&mut self, id: SessionId) {
+        let connection = &mut self.connections[id as usize];
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    fn mark_ready(&mut self, id: SessionId) {
+        let connection = &mut self.connections[id as usize];
+        if !connection.ready {
+            connection.ready = true;
+            self.ready.push(id);
+        }
+    }
+
+    fn ticket(&self, slot: u32, number: u64) -> Ticket {
+        Ticket { core: self.index, slot, number }
+    }
+}

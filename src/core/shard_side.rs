@@ -1,0 +1,184 @@
+//! What other cores ask of this shard: parcels of requests, claims and work of multi-shard commands;
+//! and who waits here for keys that are held.
+
+use super::{Core, Mail};
+use crate::command::run::run_here;
+use crate::command::{Call, Fault, Handler, Merge, Outcome};
+use crate::mesh::parcel::{self, Origin, Request};
+use crate::protocol::{Args, Proto, Reply};
+use crate::session::Queued;
+use crate::shard::Key;
+use crate::shard::locks::{ClaimId, Claimed, Mode};
+use crate::transaction::plan::{keys_of, mode_of};
+use crate::transaction::{FromShard, Ticket, ToShard, Work, serve};
+
+/// A command of one shard that waits for its keys.
+pub(super) struct Parked {
+    core: u16,
+    origin: Origin,
+    request: Queued,
+    db: u8,
+    proto: Proto,
+    touch: bool,
+    hash: u64,
+}
+
+/// A claim that waits, and what is to be done at its grant.
+pub(super) struct WaitingClaim {
+    ticket: Ticket,
+    work: Option<Work>,
+    release: bool,
+}
+
+impl Core {
+    /// Executes a parcel's requests in order; the replies make one parcel back.
+    pub(super) fn serve_parcel(&mut self, from: u16, bytes: &[u8]) {
+        let mut spans = self.take_part_spans();
+        let mut at = 0;
+        let mut replies = self.pool.take();
+        while let Some(request) = parcel::next_request(bytes, &mut at, &mut spans) {
+            if !self.shard.locks.is_idle() && !self.permits(&request) {
+                self.park(from, &request);
+                continue;
+            }
+            let mark = parcel::begin_reply(&mut replies, request.origin);
+            self.run_request(&request, &mut replies);
+            parcel::end_reply(&mut replies, mark);
+        }
+        spans.clear();
+        self.part_spans = spans;
+        if replies.is_empty() {
+            self.pool.give(replies);
+        } else {
+            self.post(from, Mail::Replies(replies));
+        }
+    }
+
+    /// Runs a request that came from a core, this one included, and appends its reply.
+    fn run_request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) {
+        let command = self.table.row(request.row);
+        let start = out.len();
+        let mut reply = Reply::new(out, request.proto);
+        let (args, db, touch) = (request.args, request.db, request.touch);
+        let done = match command.handler {
+            Handler::Shard(run) | Handler::Spread { each: run, merge: Merge::Lines, .. } => {
+                let bytes = args.get(command.keys.first as usize).unwrap_or_default();
+                let key = Key { db: self.shard.physical(db), bytes, hash: request.hash };
+                run(&mut self.shard, &Call { args, key, db, touch }, &mut reply)
+            }
+            _ => run_here(command, &mut self.shard, args, db, &self.shared.hasher, touch, &mut reply),
+        };
+        self.conclude(done, out, start, request.proto);
+    }
+
+    fn conclude(&mut self, done: Result<Outcome, Fault>, out: &mut Vec<u8>, start: usize, proto: Proto) {
+        match done {
+            Ok(outcome) => self.shard.traffic.changes += u64::from(outcome.changed),
+            Err(fault) => {
+                out.truncate(start);
+                fault.write(&mut Reply::new(out, proto));
+                self.metrics().add(crate::metrics::Counter::Errors, 1);
+            }
+        }
+    }
+
+    /// Hashes of the keys of a request, and how it holds them.
+    fn claims_of(&self, row: u16, hash: u64, args: Args<'_>) -> Vec<(u64, Mode)> {
+        let command = self.table.row(row);
+        let mode = mode_of(command);
+        if let Handler::Shard(_) | Handler::Spread { merge: Merge::Lines, .. } = command.handler {
+            return vec![(hash, mode)];
+        }
+        let mut keys = Vec::new();
+        // A command that refuses its arguments touches nothing.
+        let _ = keys_of(command, args, 0, self.shard.databases(), &mut keys);
+        keys.iter().map(|key| (self.shared.hasher.hash(&args[key.arg]), mode)).collect()
+    }
+
+    fn permits(&self, request: &Request<'_>) -> bool {
+        self.shard.locks.permits(&self.claims_of(request.row, request.hash, request.args))
+    }
+
+    /// Keeps a request until the keys that it needs are free.
+    pub(super) fn park(&mut self, core: u16, request: &Request<'_>) {
+        let id = self.shard.locks.wait(&self.claims_of(request.row, request.hash, request.args));
+        let parked = Parked {
+            core,
+            origin: request.origin,
+            request: Queued::copy_of(request.row, request.args),
+            db: request.db,
+            proto: request.proto,
+            touch: request.touch,
+            hash: request.hash,
+        };
+        self.parked.insert(id, parked);
+    }
+
+    /// A message of a coordinator about a multi-shard command.
+    pub(super) fn serve_coordinator(&mut self, ticket: Ticket, message: ToShard) {
+        match message {
+            ToShard::Claim { keys, work, release } => {
+                match self.shard.locks.claim(ticket.number, keys.as_deref()) {
+                    Claimed::Granted => self.grant(WaitingClaim { ticket, work, release }),
+                    Claimed::Refused => self.post(ticket.core, Mail::FromShard(ticket, FromShard::Refused)),
+                    Claimed::Waits => {
+                        self.waiting_claims.insert(ticket.number, WaitingClaim { ticket, work, release });
+                    }
+                }
+            }
+            ToShard::Work { work, release } => {
+                let answer = serve::work(&mut self.local(), work);
+                self.post(ticket.core, Mail::FromShard(ticket, FromShard::Done(answer)));
+                if release {
+                    self.release(ticket.number);
+                }
+            }
+            ToShard::Release => {
+                self.waiting_claims.remove(&ticket.number);
+                self.release(ticket.number);
+            }
+        }
+    }
+
+    fn grant(&mut self, claim: WaitingClaim) {
+        let answer = claim.work.map(|work| serve::work(&mut self.local(), work));
+        self.post(claim.ticket.core, Mail::FromShard(claim.ticket, FromShard::Granted(answer)));
+        if claim.release {
+            self.release(claim.ticket.number);
+        }
+    }
+
+    /// Gives keys back, and runs whoever they were waited for by.
+    fn release(&mut self, id: ClaimId) {
+        let mut granted = Vec::new();
+        let mut at = 0;
+        self.shard.locks.release(id, &mut granted);
+        while at < granted.len() {
+            let next = granted[at];
+            at += 1;
+            if let Some(claim) = self.waiting_claims.remove(&next) {
+                self.grant(claim);
+                continue;
+            }
+            let parked = self.parked.remove(&next).expect("a granted claim waits somewhere");
+            self.run_parked(&parked);
+            self.shard.locks.release(next, &mut granted);
+        }
+    }
+
+    fn run_parked(&mut self, parked: &Parked) {
+        let mut out = self.pool.take();
+        let request = Request {
+            origin: parked.origin,
+            row: parked.request.row,
+            db: parked.db,
+            proto: parked.proto,
+            touch: parked.touch,
+            hash: parked.hash,
+            args: parked.request.args(),
+        };
+        self.run_request(&request, &mut out);
+        self.send_reply(parked.core, parked.origin, &out);
+        self.pool.give(out);
+    }
+}

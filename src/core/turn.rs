@@ -1,0 +1,409 @@
+//! The end of a turn: mail, what waited, timers, and then all that leaves this core at once.
+
+use super::{Client, Core, DOOR_MEMCACHE, Mail};
+use crate::clock::Now;
+use crate::command::{Command, flag};
+use crate::connection::{Closing, Connection, Hold, Parser};
+use crate::limits::STALLED_READER_MS;
+use crate::metrics::{Counter, Metrics};
+use crate::parameters::Name;
+use crate::protocol::{memcache, resp};
+use crate::reactor::{Door as ListenerDoor, Driver, Peer, Report, Socket, Wait, Waker};
+use crate::session::{Door, Session, SessionId};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Output that is sent although replies behind it are still awaited.
+const SEND_ANYWAY_BYTES: usize = 16 << 10;
+
+/// Time between two looks at what only needs one now and then.
+const HOUSEKEEPING_MS: u64 = 100;
+
+/// How long clients get to read their last replies when the server stops.
+const DRAIN_MS: u64 = 3_000;
+
+/// Items that a slice of background work examines: some tens of microseconds.
+const SLICE_ITEMS: usize = 256;
+
+/// `CLIENT PAUSE` as of this turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// There is none.
+    No,
+    /// Commands that write wait.
+    Writes,
+    /// All commands wait.
+    All,
+}
+
+impl Pause {
+    /// This command waits.
+    #[inline]
+    pub fn holds(self, command: &Command) -> bool {
+        match self {
+            Pause::No => false,
+            Pause::Writes => command.is(flag::WRITE) || command.name == "exec",
+            Pause::All => !command.is(flag::DURING_PAUSE),
+        }
+    }
+}
+
+/// When background work is due, `mono_us`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timers {
+    housekeeping_us: u64,
+    /// More background work waits: do not sleep long.
+    busy: bool,
+    /// Where the walk over idle connections stands.
+    walk: usize,
+}
+
+impl Timers {
+    /// All due now.
+    pub fn new(now: Now) -> Timers {
+        Timers { housekeeping_us: now.mono_us, busy: false, walk: 0 }
+    }
+}
+
+/// How far the core's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopping {
+    /// It runs.
+    No,
+    /// Clients read their last replies, until this `mono_us` at most.
+    Draining(u64),
+    /// It has no clients; the others' may still need this shard.
+    Drained,
+}
+
+/// Tells a client that there is no room, and closes. What does not fit into the socket at once is not sent.
+pub(super) fn refuse(descriptor: OwnedFd, line: &[u8]) {
+    let mut stream = std::net::TcpStream::from(descriptor);
+    let _ = stream.set_nonblocking(true);
+    let _ = stream.write(line);
+}
+
+impl Core {
+    /// This core's counters.
+    #[inline]
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics[self.index as usize]
+    }
+
+    /// How long the next turn may sleep.
+    pub(super) fn wait(&mut self) -> Wait {
+        if !self.ready.is_empty() || !self.own_mail.is_empty() || !self.mesh.may_sleep() {
+            return Wait::Poll;
+        }
+        let ms = if self.timers.busy || self.mesh.is_congested() { 1 } else { HOUSEKEEPING_MS };
+        Wait::For(Duration::from_millis(ms))
+    }
+
+    /// Everything that a turn owes once the driver's events are told.
+    pub(super) fn end_turn<D: Driver>(&mut self, driver: &mut D, wakers: &[Waker]) {
+        self.refresh_now();
+        if self.shared.parameters.changes() != self.parameters_seen {
+            self.read_parameters();
+        }
+        self.read_switches();
+        self.open_mail();
+        while !self.ready.is_empty() {
+            self.serve_ready();
+            self.open_mail();
+        }
+        self.background(driver);
+        self.publish();
+        let sent = self.mesh.flush(|core| driver.wake(&wakers[core as usize]));
+        self.metrics().add(Counter::Mails, sent as u64);
+        self.metrics().add(Counter::Turns, 1);
+        self.adopt(driver);
+        self.close_doomed();
+        self.flush(driver);
+        for (id, pause) in self.throttles.drain(..) {
+            if self.connections[id as usize].client_id != 0 {
+                if pause { driver.pause(Socket(id)) } else { driver.resume(Socket(id)) }
+            }
+        }
+        self.stop_by_steps(driver);
+    }
+
+    /// Takes over parameters that `CONFIG SET` has changed.
+    pub(super) fn read_parameters(&mut self) {
+        let parameters = &self.shared.parameters;
+        self.parameters_seen = parameters.changes();
+        self.limits.bulk_bytes_max = parameters.number(Name::ProtoMaxBulkLen) as u64;
+        self.limits.value_bytes_max = parameters.number(Name::ItemSizeMax) as u64;
+        let budget = parameters.maxmemory_bytes() / u64::from(self.shared.cores());
+        if budget != self.shard.store.ledger().budget
+            && let Err(error) = self.shard.store.set_budget(budget)
+        {
+            log::warn!("maxmemory stays as it was on core {}: {error}", self.index);
+        }
+        self.shard.store.set_policy(parameters.policy());
+        self.shard.store.set_goal(parameters.eviction_goal());
+        self.timers.busy = true;
+    }
+
+    /// Looks at the few switches that concern every request, once a turn.
+    fn read_switches(&mut self) {
+        let until = self.shared.pause_until_ms.load(Ordering::Relaxed);
+        self.pause = if until <= self.now.unix_ms {
+            Pause::No
+        } else if self.shared.pause_all.load(Ordering::Relaxed) {
+            Pause::All
+        } else {
+            Pause::Writes
+        };
+        self.monitored = self.shared.monitors.load(Ordering::Relaxed) > 0;
+        if self.pause == Pause::No && !self.sleepers.is_empty() {
+            self.wake_sleepers();
+        }
+    }
+
+    fn wake_sleepers(&mut self) {
+        let sleepers = std::mem::take(&mut self.sleepers);
+        for id in sleepers {
+            let connection = &mut self.connections[id as usize];
+            match connection.hold {
+                Hold::Sleep(until_us) if until_us > self.now.mono_us => self.sleepers.push(id),
+                Hold::Pause | Hold::Sleep(_) => {
+                    connection.hold = Hold::None;
+                    self.mark_ready(id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn serve_ready(&mut self) {
+        for id in std::mem::take(&mut self.ready) {
+            let connection = &mut self.connections[id as usize];
+            connection.ready = false;
+            if connection.client_id == 0 {
+                continue;
+            }
+            if connection.serves() && (!connection.held.is_empty() || connection.paused) {
+                self.serve_held(id);
+            }
+            self.mark_dirty(id);
+        }
+    }
+
+    /// Expiry, flushed databases, evicting to a smaller budget, idle clients: all in slices.
+    fn background<D: Driver>(&mut self, driver: &mut D) {
+        let _ = driver;
+        let now_ms = self.now.unix_ms;
+        let mut busy = self.shard.purge_step(SLICE_ITEMS);
+        busy |= !self.shard.store.settle(SLICE_ITEMS / 4, now_ms);
+        let due = self.now.mono_us >= self.timers.housekeeping_us;
+        if self.shard.active_expire && (due || self.timers.busy) {
+            busy |= self.shard.store.sweep(now_ms, SLICE_ITEMS).pending;
+        }
+        self.timers.busy = busy || !self.sleepers.is_empty();
+        if due {
+            self.timers.housekeeping_us = self.now.mono_us + HOUSEKEEPING_MS * 1000;
+            self.look_at_idle();
+            let ledger = self.shard.store.ledger();
+            self.metrics().set(Counter::BufferBytes, self.pool.bytes() as u64);
+            let peak = self.metrics().get(Counter::PeakBytes);
+            self.metrics().set(Counter::PeakBytes, peak.max(ledger.total()));
+        }
+    }
+
+    /// A slice of the connections: those that rest give memory back, those that hang are closed.
+    fn look_at_idle(&mut self) {
+        const SLICE: usize = 1000;
+        let timeout_ms = self.shared.parameters.number(Name::Timeout) as u64 * 1000;
+        let total = self.connections.len();
+        for _ in 0..SLICE.min(total) {
+            self.timers.walk = (self.timers.walk + 1) % total;
+            let id = self.timers.walk;
+            let connection = &mut self.connections[id];
+            if connection.client_id == 0 {
+                continue;
+            }
+            let Some(session) = self.sessions.get_mut(id as SessionId) else { continue };
+            session.query_bytes = connection.held.len() as u32;
+            session.output_bytes = (connection.out.len() + connection.line.bytes()) as u32;
+            let idle_ms = self.now.unix_ms.saturating_sub(session.active_ms);
+            if idle_ms > 1000 {
+                connection.rest();
+            }
+            let stalled = (connection.sending || connection.hold == Hold::Output)
+                && self.now.mono_us.saturating_sub(connection.moved_us) > STALLED_READER_MS * 1000;
+            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !session.monitor;
+            if stalled || timed_out {
+                connection.closing = Closing::Now;
+                self.mark_dirty(id as SessionId);
+            }
+        }
+    }
+
+    /// Publishes what others read, before the replies of the turn leave.
+    fn publish(&mut self) {
+        let metrics = &self.shared.metrics[self.index as usize];
+        let traffic = self.shard.traffic;
+        metrics.set(Counter::Hits, traffic.hits);
+        metrics.set(Counter::Misses, traffic.misses);
+        if metrics.get(Counter::Changes) == traffic.changes
+            && !self.timers.busy
+            && self.now.mono_us < self.timers.housekeeping_us
+        {
+            return;
+        }
+        metrics.set(Counter::Changes, traffic.changes);
+        let store = &self.shard.store;
+        let ledger = store.ledger();
+        metrics.set(Counter::Items, store.len());
+        metrics.set(Counter::UsedBytes, ledger.total());
+        metrics.set(Counter::IndexBytes, ledger.index);
+        metrics.set(Counter::DatasetBytes, ledger.total() - ledger.index);
+        let counters = store.counters();
+        metrics.set(Counter::Expired, counters.expired);
+        metrics.set(Counter::Evicted, counters.evicted);
+        for db in 0..self.shard.databases() {
+            let physical = self.shard.physical(db);
+            metrics.set_db(db, store.len_db(physical), store.expires_db(physical));
+        }
+    }
+
+    /// Takes over clients that were dealt to this core.
+    fn adopt<D: Driver>(&mut self, driver: &mut D) {
+        for (descriptor, door) in std::mem::take(&mut self.newcomers) {
+            let fd = descriptor.as_raw_fd();
+            let Ok(socket) = driver.adopt(descriptor) else {
+                self.shared.load[self.index as usize].fetch_sub(1, Ordering::Relaxed);
+                continue;
+            };
+            let id = socket.0;
+            let (door, parser) = doors(door);
+            let authenticated = door == Door::Memcache || !self.shared.parameters.asks_password();
+            let client_id = self.shared.client_id();
+            let mut session = Session::new(client_id, door, authenticated, self.now.unix_ms);
+            session.fd = fd;
+            if let Ok(peer) = driver.peer(socket) {
+                (session.peer, session.local) = match peer {
+                    Peer::Ip { peer, local } => (peer.to_string(), local.to_string()),
+                    Peer::Unix(path) => (format!("{}:0", path.display()), format!("{}:0", path.display())),
+                };
+            }
+            if self.connections.len() <= id as usize {
+                self.connections.resize_with(id as usize + 1, Connection::free);
+            }
+            let flags = (self.connections[id as usize].dirty, self.connections[id as usize].ready);
+            self.connections[id as usize] = Connection::open(client_id, parser, self.now.mono_us);
+            (self.connections[id as usize].dirty, self.connections[id as usize].ready) = flags;
+            self.sessions.insert(id, session);
+            self.metrics().add(Counter::ConnectionsReceived, 1);
+            self.metrics().set(Counter::Connections, u64::from(self.sessions.len()));
+        }
+    }
+
+    /// Clients that a command has marked (`CLIENT KILL`).
+    fn close_doomed(&mut self) {
+        for id in std::mem::take(&mut self.sessions.doomed) {
+            if self.sessions.get(id).is_some_and(|session| session.doomed) {
+                // Who kills itself still reads the reply.
+                self.connections[id as usize].closing = Closing::AfterReplies;
+                self.mark_dirty(id);
+            }
+        }
+    }
+
+    /// Sends what is ready, closes what has ended.
+    fn flush<D: Driver>(&mut self, driver: &mut D) {
+        for id in std::mem::take(&mut self.dirty) {
+            let connection = &mut self.connections[id as usize];
+            connection.dirty = false;
+            if connection.client_id == 0 || connection.closing == Closing::Told {
+                continue;
+            }
+            let whole = connection.line.is_empty() || connection.out.len() > SEND_ANYWAY_BYTES;
+            if whole
+                && !connection.sending
+                && !connection.out.is_empty()
+                && connection.closing != Closing::Now
+            {
+                let buffer = std::mem::take(&mut connection.out);
+                connection.sending = true;
+                connection.moved_us = self.now.mono_us;
+                let waits =
+                    connection.hold == Hold::Output || connection.closing != Closing::No || connection.ended;
+                let report = if waits { Report::AtOnce } else { Report::Lazily };
+                driver.send(Socket(id), buffer, report);
+            }
+            let connection = &mut self.connections[id as usize];
+            let drained = connection.owes_nothing()
+                && (connection.closing == Closing::AfterReplies || connection.ended);
+            if connection.closing == Closing::Now || drained {
+                connection.closing = Closing::Told;
+                driver.close(Socket(id));
+            } else if connection.out.is_empty() && connection.out.capacity() > 0 {
+                let buffer = std::mem::take(&mut connection.out);
+                self.pool.give(buffer);
+            }
+        }
+    }
+
+    /// Brings the core to its end once the server stops: no listeners, last replies, no clients.
+    fn stop_by_steps<D: Driver>(&mut self, driver: &mut D) {
+        match self.stopping {
+            Stopping::No if self.shared.stopping.load(Ordering::Acquire) => {
+                driver.stop_listening();
+                self.stopping = Stopping::Draining(self.now.mono_us + DRAIN_MS * 1000);
+                self.close_all(Closing::AfterReplies);
+                self.timers.busy = true;
+            }
+            Stopping::Draining(until_us) => {
+                // Replies may wait for other cores, so mail is served on.
+                if self.now.mono_us > until_us {
+                    self.close_all(Closing::Now);
+                }
+                if self.sessions.is_empty() {
+                    self.stopping = Stopping::Drained;
+                    self.shared.drained.fetch_add(1, Ordering::AcqRel);
+                }
+                self.timers.busy = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn close_all(&mut self, closing: Closing) {
+        for id in 0..self.connections.len() {
+            let connection = &mut self.connections[id];
+            if connection.client_id != 0 && connection.closing < closing {
+                connection.closing = closing;
+                self.mark_dirty(id as SessionId);
+            }
+        }
+    }
+
+    /// All cores are without clients.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopping == Stopping::Drained
+            && self.shared.drained.load(Ordering::Acquire) == self.shared.cores()
+    }
+
+    /// Sends a monitor line to the cores that have monitors.
+    pub(super) fn post_to_all_others(&mut self, mail: impl Fn() -> Mail) {
+        for core in (0..self.shared.cores()).filter(|&core| core != self.index) {
+            self.mesh.post(core, mail());
+        }
+    }
+
+    /// A session's facts for a reply that nobody asked for.
+    pub(super) fn client_of(&self, id: SessionId) -> Client {
+        self.client(id)
+    }
+}
+
+fn doors(door: ListenerDoor) -> (Door, Parser) {
+    if door == DOOR_MEMCACHE {
+        (Door::Memcache, Parser::Memcache(memcache::Parser::new()))
+    } else {
+        (Door::Resp, Parser::Resp(resp::Parser::new()))
+    }
+}

@@ -1,0 +1,233 @@
+//! Boot and end: listeners, shards, one thread per core, signals.
+
+use crate::clock::Now;
+use crate::core::{Core, DOOR_MEMCACHE, DOOR_RESP, Mail};
+use crate::limits::MESH_RING_MAILS;
+use crate::mesh::Mesh;
+use crate::parameters::{Name, Parameters, bytes};
+use crate::reactor::{self, Door, Driver, Reactor, Waker, bind};
+use crate::shard::Shard;
+use crate::shared::Shared;
+use slabs::Store;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, LazyLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The process's start on the clock that never steps.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Reads both clocks.
+pub fn now() -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { unix_ms: unix.as_millis() as u64, mono_us: START.elapsed().as_micros() as u64 }
+}
+
+/// What each core's thread starts with.
+struct Boot {
+    index: u16,
+    shared: Arc<Shared>,
+    seeds: [u64; 4],
+    mesh: Mesh<Mail>,
+    listeners: Vec<(OwnedFd, Door)>,
+    /// Tells that the core is ready, and how to wake it; or why it is not.
+    ready: Sender<Result<(u16, Waker), String>>,
+    /// The wakers of all cores, once all are ready.
+    wakers: Receiver<Vec<Waker>>,
+}
+
+/// Serves until a signal or `SHUTDOWN`. The error is one line that names what is at fault.
+pub fn run(parameters: Parameters) -> Result<(), String> {
+    let started = now();
+    let cores = parameters.threads();
+    let seeds = random_seeds()?;
+    let mut listeners = Some(listen(&parameters)?);
+    raise_descriptor_limit(&parameters);
+    let shared = Arc::new(Shared::new(parameters, cores, started, seeds));
+    announce(&shared);
+    let (ready, all_ready) = channel();
+    let (mut threads, mut starts) = (Vec::new(), Vec::new());
+    for (index, mesh) in Mesh::connect(cores, MESH_RING_MAILS).into_iter().enumerate() {
+        let (start, wakers) = channel();
+        starts.push(start);
+        let boot = Boot {
+            index: index as u16,
+            shared: shared.clone(),
+            seeds,
+            mesh,
+            listeners: listeners.take().unwrap_or_default(),
+            ready: ready.clone(),
+            wakers,
+        };
+        let thread = std::thread::Builder::new().name(format!("core-{index}"));
+        threads.push(
+            thread.spawn(move || core(boot)).map_err(|error| format!("cannot start a thread: {error}"))?,
+        );
+    }
+    drop(ready);
+    let mut wakers: Vec<Option<Waker>> = (0..cores).map(|_| None).collect();
+    for _ in 0..cores {
+        let (index, waker) = all_ready.recv().map_err(|_| "a core has panicked at start".to_string())??;
+        wakers[index as usize] = Some(waker);
+    }
+    let wakers: Vec<Waker> = wakers.into_iter().flatten().collect();
+    stop_on_signals(shared.clone(), wakers.clone())?;
+    for start in starts {
+        start.send(wakers.clone()).map_err(|_| "a core has panicked at start".to_string())?;
+    }
+    if let Some(driver) = shared.driver.get() {
+        log::info!("ready to serve; I/O driver {driver}");
+    }
+    for thread in threads {
+        thread.join().map_err(|_| "a core has panicked".to_string())??;
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+/// A core's thread, from its driver's opening to its end.
+fn core(boot: Boot) -> Result<(), String> {
+    let io = boot.shared.parameters.choice(Name::Io);
+    let choice = match io {
+        "uring" => reactor::Choice::Uring,
+        "poll" => reactor::Choice::Poll,
+        _ => reactor::Choice::Auto,
+    };
+    match reactor::open(choice, &reactor::Options::default()) {
+        Ok((Reactor::Uring(driver), way)) => turn(boot, driver, &way),
+        Ok((Reactor::Poll(driver), way)) => turn(boot, driver, &way),
+        Err(error) => fail(&boot, format!("--io {io}: {error}")),
+    }
+}
+
+/// Tells the one who waits for all cores that this one cannot start.
+fn fail(boot: &Boot, line: String) -> Result<(), String> {
+    // Nobody listens once another core has failed: then its line is the one that is shown.
+    let _ = boot.ready.send(Err(line));
+    Ok(())
+}
+
+fn turn<D: Driver>(mut boot: Boot, mut driver: D, way: &str) -> Result<(), String> {
+    let shard = match shard(&boot) {
+        Ok(shard) => shard,
+        Err(line) => return fail(&boot, line),
+    };
+    for (listener, door) in std::mem::take(&mut boot.listeners) {
+        if let Err(error) = driver.listen(listener, door) {
+            return fail(&boot, format!("cannot accept connections: {error}"));
+        }
+    }
+    let _ = boot.shared.driver.set(format!("{} ({way})", driver.name()));
+    let _ = boot.ready.send(Ok((boot.index, driver.waker())));
+    let Ok(wakers) = boot.wakers.recv() else { return Ok(()) };
+    let core = Core::new(boot.index, boot.shared, shard, boot.mesh, now);
+    core.run(driver, &wakers).map_err(|error| format!("core {}: {error}", boot.index))
+}
+
+/// An empty shard with its share of the memory.
+fn shard(boot: &Boot) -> Result<Shard, String> {
+    let parameters = &boot.shared.parameters;
+    let cores = boot.shared.cores();
+    let options = slabs::Options {
+        budget_bytes: parameters.maxmemory_bytes() / u64::from(cores),
+        item_bytes_max: parameters.number(Name::ItemSizeMax) as u64,
+        policy: parameters.policy(),
+        goal: parameters.eviction_goal(),
+        seeds: boot.seeds,
+        ..slabs::Options::default()
+    };
+    let store = Store::new(&options).map_err(|error| format!("maxmemory with {cores} threads: {error}"))?;
+    let shard = Shard::new(store, parameters.databases());
+    Ok(shard)
+}
+
+/// All listening sockets. They are opened before anything else: a port in use is the commonest mistake.
+fn listen(parameters: &Parameters) -> Result<Vec<(OwnedFd, Door)>, String> {
+    let mut listeners = Vec::new();
+    let backlog = parameters.number(Name::TcpBacklog) as u32;
+    for (name, door) in [(Name::Port, DOOR_RESP), (Name::MemcachePort, DOOR_MEMCACHE)] {
+        let port = parameters.number(name) as u16;
+        if port == 0 {
+            continue;
+        }
+        for address in parameters.addresses() {
+            match bind::tcp(SocketAddr::new(address.ip, port), backlog) {
+                Ok(listener) => listeners.push((listener, door)),
+                Err(error) if address.optional && error.kind() == std::io::ErrorKind::AddrNotAvailable => {}
+                Err(error) => return Err(format!("--{} {port}: {error}", name.row().text)),
+            }
+        }
+    }
+    if listeners.is_empty() {
+        return Err("--port 0 and --memcache_port 0: there is nothing to listen on".into());
+    }
+    Ok(listeners)
+}
+
+/// First lines of the log: what an operator looks for.
+fn announce(shared: &Shared) {
+    let parameters = &shared.parameters;
+    log::info!("larder {} starts, process {}", env!("CARGO_PKG_VERSION"), std::process::id());
+    let bind = String::from_utf8_lossy(&parameters.text(Name::Bind)).into_owned();
+    for (name, what) in [(Name::Port, "Redis"), (Name::MemcachePort, "memcached")] {
+        match parameters.number(name) {
+            0 => log::info!("no port for {what} clients (--{} 0)", name.row().text),
+            port => log::info!("{what} clients: port {port} on {bind}"),
+        }
+    }
+    let policy = parameters.policy_name();
+    let memory = bytes::human(parameters.maxmemory_bytes());
+    log::info!("{} threads, maxmemory {memory}, maxmemory-policy {policy}", shared.cores());
+}
+
+/// As many descriptors as `maxclients` asks for, or as many as the system gives.
+fn raise_descriptor_limit(parameters: &Parameters) {
+    /// Listeners, rings, eventfds, the log.
+    const OWN: u64 = 64;
+    let wanted = parameters.number(Name::Maxclients) as u64 + OWN;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(given) if given < wanted => {
+            log::warn!(
+                "only {given} file descriptors are allowed; maxclients {} may not be reached",
+                wanted - OWN
+            );
+        }
+        Ok(_) => {}
+        Err(error) => log::warn!("the limit of file descriptors is unknown: {error}"),
+    }
+}
+
+/// SIGTERM and SIGINT stop the server; a second one at once.
+fn stop_on_signals(shared: Arc<Shared>, wakers: Vec<Waker>) -> Result<(), String> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])
+        .map_err(|error| format!("signals: {error}"))?;
+    let wait = move || {
+        for signal in signals.forever() {
+            if shared.stopping.swap(true, Ordering::AcqRel) {
+                log::warn!("signal {signal} again: ending at once");
+                std::process::exit(1);
+            }
+            log::info!("signal {signal}: stopping");
+            wakers.iter().for_each(Waker::wake);
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(wait)
+        .map_err(|error| format!("signals: {error}"))?;
+    Ok(())
+}
+
+/// Seeds of the hash of keys, unknown to clients, so that nobody can choose keys that collide.
+fn random_seeds() -> Result<[u64; 4], String> {
+    let mut bytes = [0u8; 32];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_err(|error| format!("/dev/urandom: {error}"))?;
+    Ok(std::array::from_fn(|i| {
+        u64::from_le_bytes(bytes[8 * i..8 * i + 8].try_into().expect("eight bytes are eight bytes"))
+    }))
+}

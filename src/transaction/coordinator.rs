@@ -1,0 +1,560 @@
+//! The coordinator's side: one multi-shard command, or one `EXEC`, from its claims to its reply.
+//!
+//! A state machine without I/O: `start` and `answered` take what happened and give the
+//! messages to be sent. A program is a list of commands; it runs in rounds, each of which gives
+//! every shard its share at once. Commands on single keys follow each other within a round; one that
+//! needs values of several shards has a round to gather and a round to apply.
+
+use super::plan::{Claims, Place, keys_of, place_of, shard_of};
+use super::{Answer, Change, FromShard, PartCall, ToShard, Wanted, Work};
+use crate::command::table::TABLE;
+use crate::command::{Asker, Command, Control, Fault, Handler, KeyRef, Merge, Outcome, Write};
+use crate::protocol::{Proto, Reply};
+use crate::session::{Queued, Watched};
+use crate::shared::Shared;
+use std::sync::Arc;
+
+/// What the program is for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// One command; its reply is the client's.
+    Command,
+    /// `EXEC`: the replies of all commands as an array, unless a watched key has changed.
+    Exec {
+        /// Keys under `WATCH`.
+        watched: Vec<Watched>,
+    },
+    /// `WATCH`: the versions of these keys are wanted.
+    Watch {
+        /// The keys; the versions are filled in.
+        watched: Vec<Watched>,
+    },
+}
+
+/// The client for whom it runs, as far as its commands need it.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// Id, selected database and reply format.
+    pub asker: Asker,
+    /// Reads count as use.
+    pub touch: bool,
+}
+
+/// What the core lends while a round is built: the process, and a way to run a session command.
+pub struct Scope<'a> {
+    /// Facts of the process.
+    pub shared: &'a Shared,
+    /// Number of logical databases.
+    pub databases: u8,
+    /// Now, Unix milliseconds.
+    pub now_ms: u64,
+    /// Runs a command on the client's own state, writes its reply, and gives the client's facts anew.
+    pub session: &'a mut dyn FnMut(&Queued, &mut Vec<u8>) -> Client,
+}
+
+/// Messages to be sent, by shard.
+pub type Messages = Vec<(u16, ToShard)>;
+
+/// What a step led to.
+pub enum Step {
+    /// Send these and wait for answers.
+    Send(Messages),
+    /// Finished: send these (nothing answers them) and give the client its reply.
+    Finished(Messages),
+}
+
+/// Where the shares of a command lie in the answers of a round.
+struct Share {
+    shard: u16,
+    /// Place in that shard's list.
+    at: usize,
+}
+
+/// What is being waited for.
+enum Round {
+    /// Nothing yet: claims only.
+    None,
+    /// Versions of watched keys.
+    Versions { shares: Vec<Share> },
+    /// Commands of this range, each with its shares in order of its keys.
+    Calls { shares: Vec<(usize, Vec<Share>)> },
+    /// Values for a command that hops.
+    Gather { command: usize, keys: Vec<KeyRef>, shares: Vec<Share> },
+    /// Its changes; its reply is ready.
+    Apply { command: usize, reply: Vec<u8> },
+    /// Answers of all cores.
+    Ask { command: usize },
+}
+
+/// One program under way.
+pub struct Transaction {
+    /// Its number now.
+    pub number: u64,
+    purpose: Purpose,
+    client: Client,
+    commands: Vec<Arc<Queued>>,
+    /// Reply of each command that has run.
+    replies: Vec<Vec<u8>>,
+    changes: u64,
+    claims: Claims,
+    /// Shards that hold keys for it, or keep it in line.
+    claimed: Vec<u16>,
+    round: Round,
+    /// Answers of this round, by shard.
+    answers: Vec<Option<Answer>>,
+    waiting: usize,
+    aborted: bool,
+}
+
+impl Transaction {
+    /// A program for a client. `claims` says what it holds meanwhile.
+    pub fn new(purpose: Purpose, client: Client, commands: Vec<Queued>, claims: Claims) -> Transaction {
+        let shards = claims.keys.len();
+        Transaction {
+            number: 0,
+            purpose,
+            client,
+            replies: Vec::with_capacity(commands.len()),
+            commands: commands.into_iter().map(Arc::new).collect(),
+            changes: 0,
+            claims,
+            claimed: Vec::new(),
+            round: Round::None,
+            answers: (0..shards).map(|_| None).collect(),
+            waiting: 0,
+            aborted: false,
+        }
+    }
+
+    /// Claims its keys under a fresh number; a first round that only reads goes along.
+    pub fn start(&mut self, scope: &mut Scope<'_>) -> Step {
+        self.number = scope.shared.transaction();
+        self.round = Round::None;
+        self.claimed = self.claims.shards();
+        if self.claimed.is_empty() {
+            return self.advance(scope);
+        }
+        let mut work = self.versions_round(scope.shared);
+        let mut messages = Messages::new();
+        for &shard in &self.claimed {
+            let keys = (!self.claims.everything).then(|| self.claims.keys[shard as usize].clone());
+            messages
+                .push((shard, ToShard::Claim { keys, work: work[shard as usize].take(), release: false }));
+        }
+        self.waiting = messages.len();
+        Step::Send(messages)
+    }
+
+    /// Takes a shard's answer. `None`: others are still awaited.
+    pub fn answered(&mut self, shard: u16, answer: FromShard, scope: &mut Scope<'_>) -> Option<Step> {
+        match answer {
+            // Answers to the old number that are still on their way name it, and are ignored.
+            FromShard::Refused => return Some(self.restart(scope)),
+            FromShard::Granted(answer) => self.answers[shard as usize] = answer,
+            FromShard::Done(answer) => self.answers[shard as usize] = Some(answer),
+        }
+        self.waiting -= 1;
+        if self.waiting > 0 {
+            return None;
+        }
+        if let Some(messages) = self.settle(scope) {
+            return Some(Step::Send(messages));
+        }
+        Some(self.advance(scope))
+    }
+
+    /// The reply of a finished program, and how many of its commands changed something.
+    pub fn finish(self, out: &mut Vec<u8>) -> (Purpose, u64) {
+        let mut reply = Reply::new(out, self.client.asker.proto);
+        match &self.purpose {
+            Purpose::Exec { .. } if self.aborted => reply.null_array(),
+            Purpose::Exec { .. } => {
+                reply.array(self.replies.len());
+                self.replies.iter().for_each(|bytes| reply.raw(bytes));
+            }
+            Purpose::Command => reply.raw(&self.replies[0]),
+            Purpose::Watch { .. } => reply.ok(),
+        }
+        (self.purpose, self.changes)
+    }
+
+    /// Gives up all claims and claims anew under a fresh number.
+    fn restart(&mut self, scope: &mut Scope<'_>) -> Step {
+        let mut messages = self.releases();
+        self.answers.iter_mut().for_each(|answer| *answer = None);
+        match self.start(scope) {
+            Step::Send(more) => messages.extend(more),
+            Step::Finished(_) => unreachable!("a refused program has claims"),
+        }
+        Step::Send(messages)
+    }
+
+    fn releases(&mut self) -> Messages {
+        self.claimed.drain(..).map(|shard| (shard, ToShard::Release)).collect()
+    }
+
+    /// Begins the next round, or ends.
+    fn advance(&mut self, scope: &mut Scope<'_>) -> Step {
+        let mut work: Vec<Option<Work>> = Vec::new();
+        if let Purpose::Watch { .. } = self.purpose {
+            if !matches!(self.round, Round::Versions { .. }) {
+                work = self.versions_round(scope.shared);
+            }
+        } else if !self.aborted {
+            work = self.next_round(scope);
+        }
+        let messages: Messages = work
+            .into_iter()
+            .enumerate()
+            .filter_map(|(shard, work)| Some((shard as u16, ToShard::Work { work: work?, release: false })))
+            .collect();
+        if messages.is_empty() {
+            return Step::Finished(self.releases());
+        }
+        self.waiting = messages.len();
+        Step::Send(self.release_with(messages))
+    }
+
+    /// Keys are given back with the last round's work where it is known to be the last.
+    fn release_with(&mut self, mut messages: Messages) -> Messages {
+        let last = match &self.round {
+            Round::Calls { .. } | Round::Apply { .. } | Round::Ask { .. } => {
+                self.next_command() >= self.commands.len()
+            }
+            _ => false,
+        };
+        if last {
+            for (shard, message) in &mut messages {
+                if let ToShard::Work { release, .. } = message
+                    && let Some(at) = self.claimed.iter().position(|s| s == shard)
+                {
+                    *release = true;
+                    self.claimed.swap_remove(at);
+                }
+            }
+        }
+        messages
+    }
+
+    /// First command that the present round does not cover.
+    fn next_command(&self) -> usize {
+        match &self.round {
+            Round::Calls { shares } => shares.last().map_or(self.replies.len(), |(command, _)| command + 1),
+            Round::Gather { command, .. } | Round::Apply { command, .. } | Round::Ask { command } => {
+                command + 1
+            }
+            Round::None | Round::Versions { .. } => self.replies.len(),
+        }
+    }
+
+    fn versions_round(&mut self, shared: &Shared) -> Vec<Option<Work>> {
+        let (Purpose::Exec { watched } | Purpose::Watch { watched }) = &self.purpose else {
+            return self.answers.iter().map(|_| None).collect();
+        };
+        let mut keys: Vec<Vec<(u8, Vec<u8>)>> = self.answers.iter().map(|_| Vec::new()).collect();
+        let mut shares = Vec::new();
+        for w in watched {
+            let shard = shard_of(shared, &w.key);
+            shares.push(Share { shard, at: keys[shard as usize].len() });
+            keys[shard as usize].push((w.db, w.key.clone()));
+        }
+        self.round = Round::Versions { shares };
+        keys.into_iter().map(|keys| (!keys.is_empty()).then_some(Work::Versions(keys))).collect()
+    }
+
+    /// Shares of the next round, by shard. Session commands on the way run at once.
+    fn next_round(&mut self, scope: &mut Scope<'_>) -> Vec<Option<Work>> {
+        let shards = self.answers.len();
+        let mut calls: Vec<Vec<PartCall>> = (0..shards).map(|_| Vec::new()).collect();
+        let mut shares: Vec<(usize, Vec<Share>)> = Vec::new();
+        let mut at = self.replies.len();
+        while at < self.commands.len() {
+            let request = self.commands[at].clone();
+            let command = TABLE.row(request.row);
+            let mut reply = Vec::new();
+            let mut keys = Vec::new();
+            let args = request.args();
+            let placed = keys_of(command, args, self.client.asker.db, scope.databases, &mut keys)
+                .map(|()| place_of(scope.shared, args, &keys));
+            let own = match (command.handler, placed) {
+                (_, Err(fault)) => {
+                    fault.write(&mut Reply::new(&mut reply, self.client.asker.proto));
+                    Vec::new()
+                }
+                (Handler::Session(_), _) | (Handler::Control(Control::Unwatch), _) => {
+                    // Its turn comes when all before it have run.
+                    if !shares.is_empty() {
+                        break;
+                    }
+                    self.client = (scope.session)(&request, &mut reply);
+                    Vec::new()
+                }
+                (Handler::Every(every), _) => {
+                    if !shares.is_empty() {
+                        break;
+                    }
+                    if let Err(fault) = (every.check)(args, scope.databases) {
+                        fault.write(&mut Reply::new(&mut reply, self.client.asker.proto));
+                        Vec::new()
+                    } else {
+                        self.round = Round::Ask { command: at };
+                        let ask = || Work::Ask {
+                            row: request.row,
+                            request: request.clone(),
+                            asker: self.client.asker,
+                        };
+                        return (0..shards).map(|_| Some(ask())).collect();
+                    }
+                }
+                (Handler::Hops(_), Ok(Place::Several)) => {
+                    if !shares.is_empty() {
+                        break;
+                    }
+                    return self.gather_round(at, keys, scope.shared);
+                }
+                (Handler::Cursor(_), _) => {
+                    let shard = super::plan::cursor_core(args, shards as u16);
+                    vec![self.whole_call(&mut calls, shard, &request)]
+                }
+                (Handler::Spread { stride, .. }, Ok(Place::Several)) => {
+                    self.part_calls(&mut calls, &request, command, &keys, stride, scope.shared)
+                }
+                (_, Ok(Place::One(shard))) => vec![self.whole_call(&mut calls, shard, &request)],
+                (_, Ok(_)) => vec![self.whole_call(&mut calls, 0, &request)],
+            };
+            if own.is_empty() {
+                if !shares.is_empty() {
+                    // Replies come in order: a fault found early waits for its turn too.
+                    break;
+                }
+                self.replies.push(reply);
+            } else {
+                shares.push((at, own));
+            }
+            at += 1;
+        }
+        self.round = Round::Calls { shares };
+        calls.into_iter().map(|calls| (!calls.is_empty()).then_some(Work::Calls(calls))).collect()
+    }
+
+    fn part_call(&self, request: Queued, part: bool) -> PartCall {
+        let Client { asker, touch } = self.client;
+        PartCall { request, part, db: asker.db, proto: asker.proto, touch }
+    }
+
+    fn whole_call(&self, calls: &mut [Vec<PartCall>], shard: u16, request: &Queued) -> Share {
+        let list = &mut calls[shard as usize];
+        list.push(self.part_call(request.clone(), false));
+        Share { shard, at: list.len() - 1 }
+    }
+
+    fn part_calls(
+        &self,
+        calls: &mut [Vec<PartCall>],
+        request: &Queued,
+        command: &Command,
+        keys: &[KeyRef],
+        stride: usize,
+        shared: &Shared,
+    ) -> Vec<Share> {
+        let head = command.keys.first as usize;
+        let mut shares = Vec::with_capacity(keys.len());
+        for key in keys {
+            let shard = shard_of(shared, &request.args()[key.arg]);
+            let list = &mut calls[shard as usize];
+            shares.push(Share { shard, at: list.len() });
+            list.push(self.part_call(request.part(head, key.arg, stride), true));
+        }
+        shares
+    }
+
+    fn gather_round(&mut self, command: usize, keys: Vec<KeyRef>, shared: &Shared) -> Vec<Option<Work>> {
+        let mut wanted: Vec<Vec<Wanted>> = self.answers.iter().map(|_| Vec::new()).collect();
+        let args = self.commands[command].args();
+        let mut shares = Vec::new();
+        for key in &keys {
+            let bytes = &args[key.arg];
+            let shard = shard_of(shared, bytes);
+            shares.push(Share { shard, at: wanted[shard as usize].len() });
+            wanted[shard as usize].push(Wanted { db: key.db, key: bytes.to_vec(), value: key.value });
+        }
+        self.round = Round::Gather { command, keys, shares };
+        wanted.into_iter().map(|wanted| (!wanted.is_empty()).then_some(Work::Gather(wanted))).collect()
+    }
+
+    /// Works the answers of a round into replies. A command that gathered may have changes to make: those are returned.
+    fn settle(&mut self, scope: &mut Scope<'_>) -> Option<Messages> {
+        let answers = std::mem::take(&mut self.answers);
+        self.answers = answers.iter().map(|_| None).collect();
+        match std::mem::replace(&mut self.round, Round::None) {
+            Round::None => {}
+            Round::Versions { shares } => {
+                self.settle_versions(&shares, &answers);
+                self.round = Round::Versions { shares };
+            }
+            Round::Calls { shares } => {
+                for (command, own) in shares {
+                    let command = TABLE.row(self.commands[command].row);
+                    self.replies.push(merge_parts(command, &own, &answers, self.client.asker.proto));
+                }
+            }
+            Round::Apply { command, mut reply } => {
+                let failed = answers.into_iter().flatten().find_map(|answer| match answer {
+                    Answer::Applied(Err(fault)) => Some(fault),
+                    _ => None,
+                });
+                if let Some(fault) = failed {
+                    reply.clear();
+                    fault.write(&mut Reply::new(&mut reply, self.client.asker.proto));
+                }
+                debug_assert_eq!(command, self.replies.len());
+                self.replies.push(reply);
+            }
+            Round::Ask { command } => {
+                let parts: Vec<Vec<u8>> = answers
+                    .into_iter()
+                    .map(|answer| match answer {
+                        Some(Answer::Asked(bytes)) => bytes,
+                        other => unreachable!("a question is answered with bytes, not {other:?}"),
+                    })
+                    .collect();
+                self.settle_ask(command, &parts);
+            }
+            Round::Gather { command, keys, shares } => {
+                return self.decide(command, keys, &shares, answers, scope);
+            }
+        }
+        None
+    }
+
+    fn settle_versions(&mut self, shares: &[Share], answers: &[Option<Answer>]) {
+        let version = |share: &Share| match &answers[share.shard as usize] {
+            Some(Answer::Versions(versions)) => versions[share.at],
+            other => unreachable!("versions were asked for, not {other:?}"),
+        };
+        match &mut self.purpose {
+            Purpose::Exec { watched } => {
+                self.aborted = watched.iter().zip(shares).any(|(w, share)| w.version != version(share));
+            }
+            Purpose::Watch { watched } => {
+                for (w, share) in watched.iter_mut().zip(shares) {
+                    w.version = version(share);
+                }
+            }
+            Purpose::Command => {}
+        }
+    }
+
+    fn settle_ask(&mut self, command: usize, parts: &[Vec<u8>]) {
+        let request = self.commands[command].clone();
+        let Handler::Every(every) = TABLE.row(request.row).handler else {
+            unreachable!("only such commands ask")
+        };
+        let mut bytes = Vec::new();
+        let mut reply = Reply::new(&mut bytes, self.client.asker.proto);
+        match (every.merge)(request.args(), parts, &self.client.asker, &mut reply) {
+            Ok(outcome) => self.changes += u64::from(outcome.changed),
+            Err(fault) => {
+                reply.truncate(0);
+                fault.write(&mut reply);
+            }
+        }
+        self.replies.push(bytes);
+    }
+
+    fn decide(
+        &mut self,
+        command: usize,
+        keys: Vec<KeyRef>,
+        shares: &[Share],
+        mut answers: Vec<Option<Answer>>,
+        scope: &mut Scope<'_>,
+    ) -> Option<Messages> {
+        let found: Vec<_> = shares
+            .iter()
+            .map(|share| match &mut answers[share.shard as usize] {
+                Some(Answer::Gathered(items)) => items[share.at].take(),
+                other => unreachable!("items were asked for, not {other:?}"),
+            })
+            .collect();
+        let request = self.commands[command].clone();
+        let Handler::Hops(hops) = TABLE.row(request.row).handler else {
+            unreachable!("only such commands gather")
+        };
+        let mut bytes = Vec::new();
+        let mut reply = Reply::new(&mut bytes, self.client.asker.proto);
+        let writes =
+            (hops.decide)(request.args(), &found, scope.now_ms, &mut reply).unwrap_or_else(|fault| {
+                reply.truncate(0);
+                fault.write(&mut reply);
+                Vec::new()
+            });
+        if writes.is_empty() {
+            self.replies.push(bytes);
+            return None;
+        }
+        self.changes += 1;
+        let mut changes: Vec<Vec<Change>> = self.answers.iter().map(|_| Vec::new()).collect();
+        for write in writes {
+            let (key, put) = match write {
+                Write::Put { key, value, meta } => (key, Some((value, meta))),
+                Write::Remove { key } => (key, None),
+            };
+            let bytes = &request.args()[keys[key].arg];
+            let shard = shard_of(scope.shared, bytes);
+            changes[shard as usize].push(Change { db: keys[key].db, key: bytes.to_vec(), put });
+        }
+        self.round = Round::Apply { command, reply: bytes };
+        let messages: Messages = changes
+            .into_iter()
+            .enumerate()
+            .filter(|(_, changes)| !changes.is_empty())
+            .map(|(shard, changes)| {
+                (shard as u16, ToShard::Work { work: Work::Apply(changes), release: false })
+            })
+            .collect();
+        self.waiting = messages.len();
+        Some(self.release_with(messages))
+    }
+}
+
+/// Makes one reply of the parts of a command, in order of its keys.
+fn merge_parts(command: &Command, shares: &[Share], answers: &[Option<Answer>], proto: Proto) -> Vec<u8> {
+    let part = |share: &Share| match &answers[share.shard as usize] {
+        Some(Answer::Replies(replies)) => &replies[share.at],
+        other => unreachable!("calls are answered with replies, not {other:?}"),
+    };
+    let mut bytes = Vec::new();
+    let mut reply = Reply::new(&mut bytes, proto);
+    if let Some(fault) = shares.iter().find_map(|share| part(share).result.as_ref().err()) {
+        fault.write(&mut reply);
+        return bytes;
+    }
+    match command.handler {
+        Handler::Spread { merge, .. } if shares.len() > 1 => match merge {
+            Merge::Array => {
+                reply.array(shares.len());
+                shares.iter().for_each(|share| reply.raw(&part(share).bytes));
+            }
+            Merge::Sum => {
+                let count =
+                    |share: &Share| part(share).result.as_ref().map_or(0, |outcome: &Outcome| outcome.count);
+                reply.int(shares.iter().map(count).sum());
+            }
+            Merge::Ok => reply.ok(),
+            Merge::Lines => {
+                shares.iter().for_each(|share| reply.raw(&part(share).bytes));
+                reply.line("END");
+            }
+        },
+        _ => reply.raw(&part(&shares[0]).bytes),
+    }
+    bytes
+}
+
+/// An error reply's bytes.
+pub fn fault_bytes(fault: &Fault, proto: Proto) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    fault.write(&mut Reply::new(&mut bytes, proto));
+    bytes
+}

@@ -1,0 +1,87 @@
+//! A shard's side of multi-shard commands: the work of one round, on one shard.
+
+use super::{Answer, Change, PartCall, PartReply, Wanted, Work};
+use crate::command::run::run_here;
+use crate::command::table::TABLE;
+use crate::command::{Call, Fault, Gathered, Handler, Local};
+use crate::protocol::Reply;
+use crate::shard::{Key, Meta, Shard};
+use slabs::Hasher;
+
+/// Does a share of a round.
+pub fn work(local: &mut Local<'_>, work: Work) -> Answer {
+    let hasher = &local.shared.hasher;
+    match work {
+        Work::Calls(calls) => {
+            Answer::Replies(calls.iter().map(|call| run(local.shard, hasher, call)).collect())
+        }
+        Work::Gather(wanted) => {
+            Answer::Gathered(wanted.iter().map(|w| gather(local.shard, hasher, w)).collect())
+        }
+        Work::Apply(changes) => Answer::Applied(apply(local.shard, hasher, &changes)),
+        Work::Versions(keys) => {
+            Answer::Versions(keys.iter().map(|(db, key)| version(local.shard, hasher, *db, key)).collect())
+        }
+        Work::Ask { row, request, asker } => {
+            let Handler::Every(every) = TABLE.row(row).handler else {
+                unreachable!("only commands to every core ask")
+            };
+            Answer::Asked((every.ask)(local, request.args(), &asker))
+        }
+    }
+}
+
+fn key<'a>(shard: &Shard, hasher: &Hasher, db: u8, bytes: &'a [u8]) -> Key<'a> {
+    Key::new(hasher, shard.physical(db), bytes)
+}
+
+fn run(shard: &mut Shard, hasher: &Hasher, call: &PartCall) -> PartReply {
+    let command = TABLE.row(call.request.row);
+    let mut bytes = Vec::new();
+    let mut reply = Reply::new(&mut bytes, call.proto);
+    let args = call.request.args();
+    let result = match command.handler {
+        Handler::Spread { each, .. } if call.part => {
+            let key = key(shard, hasher, call.db, &args[command.keys.first as usize]);
+            each(shard, &Call { args, key, db: call.db, touch: call.touch }, &mut reply)
+        }
+        _ => run_here(command, shard, args, call.db, hasher, call.touch, &mut reply),
+    };
+    if result.is_err() {
+        bytes.clear();
+    }
+    if result.as_ref().is_ok_and(|outcome| outcome.changed) {
+        shard.traffic.changes += 1;
+    }
+    PartReply { bytes, result }
+}
+
+/// A copy of a live item.
+pub fn gather(shard: &mut Shard, hasher: &Hasher, wanted: &Wanted) -> Option<Gathered> {
+    let key = key(shard, hasher, wanted.db, &wanted.key);
+    let now_ms = shard.now_ms();
+    let item = shard.store.get(&key, now_ms)?;
+    let value = if wanted.value { item.value().to_vec() } else { Vec::new() };
+    Some(Gathered { value, meta: Meta { cas: None, ..item.meta() } })
+}
+
+/// Stores first, removes after: what cannot be stored leaves everything in place that was there.
+pub fn apply(shard: &mut Shard, hasher: &Hasher, changes: &[Change]) -> Result<(), Fault> {
+    let now_ms = shard.now_ms();
+    for change in changes {
+        if let Some((value, meta)) = &change.put {
+            let key = key(shard, hasher, change.db, &change.key);
+            shard.store.put(&key, value, meta, now_ms)?;
+        }
+    }
+    for change in changes.iter().filter(|change| change.put.is_none()) {
+        let key = key(shard, hasher, change.db, &change.key);
+        shard.store.remove(&key, now_ms);
+    }
+    shard.traffic.changes += u64::from(!changes.is_empty());
+    Ok(())
+}
+
+fn version(shard: &Shard, hasher: &Hasher, db: u8, bytes: &[u8]) -> Option<u32> {
+    Some(shard.store.peek(&key(shard, hasher, db, bytes), shard.now_ms())?.version())
+}
