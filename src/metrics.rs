@@ -84,7 +84,11 @@ pub enum Counter {
     TouchHits,
     /// memcached: misses of touch and gat.
     TouchMisses,
-    /// Items stored since the start (`total_items`).
+    /// memcached: values refused because they are too large.
+    StoreTooLarge,
+    /// memcached: values refused for want of memory.
+    StoreNoMemory,
+    /// memcached: items stored (`total_items`).
     TotalItems,
     /// Number of counters, not one itself.
     Count,

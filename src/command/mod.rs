@@ -7,6 +7,8 @@
 //! the reply is dropped and the fault's text is sent instead.
 
 pub mod fault;
+pub mod keys;
+pub mod memcache;
 #[cfg(test)]
 pub(crate) mod one_shard;
 pub mod run;

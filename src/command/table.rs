@@ -1,12 +1,28 @@
 //! All commands in one table, and the way from a name to its row.
 
-use super::{Command, Handler, strings};
+use super::{Command, Handler, keys, memcache, strings};
 use crate::protocol::Args;
 use crate::protocol::memcache::Verb;
 use std::sync::LazyLock;
 
 /// Rows of every family, in the order of this list.
-static FAMILIES: &[&[Command]] = &[strings::get::ROWS, strings::set::ROWS];
+static FAMILIES: &[&[Command]] = &[
+    strings::get::ROWS,
+    strings::set::ROWS,
+    keys::existence::ROWS,
+    keys::ttl::ROWS,
+    keys::deadline::ROWS,
+    keys::moving::ROWS,
+    keys::listing::ROWS,
+    keys::object::ROWS,
+    keys::databases::ROWS,
+    memcache::retrieval::ROWS,
+    memcache::storage::ROWS,
+    memcache::arithmetic::ROWS,
+    memcache::removal::ROWS,
+    memcache::session::ROWS,
+    memcache::stats::ROWS,
+];
 
 /// memcached's verbs and their rows, in the order of the verbs.
 static VERBS: &[(Verb, &str)] = &[

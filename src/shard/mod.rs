@@ -2,6 +2,8 @@
 //! counters of keyspace traffic. It knows no sockets and no other shard.
 
 pub mod locks;
+pub mod memcache;
+pub mod random;
 
 use crate::clock::Now;
 pub use slabs::{Item, Key, Kind, Meta, Store};
@@ -27,6 +29,18 @@ pub struct Shard {
     pub traffic: Traffic,
     /// Keys held by multi-shard commands that are under way.
     pub locks: locks::Locks,
+    /// What memcached's commands did here.
+    pub memcache: memcache::MemcacheCounters,
+    /// `flush_all` with a delay that has not passed; `tick` looks.
+    pub pending_flush: Option<memcache::PendingFlush>,
+    /// Random numbers for commands that draw keys.
+    pub random: random::Random,
+    /// Number of the core that owns this shard, and how many cores there are; 0 of 1 until told.
+    pub core: u16,
+    /// See `core`.
+    pub cores: u16,
+    /// `maxmemory_policy` is one of the LFU names: `OBJECT FREQ` answers and `OBJECT IDLETIME` does not.
+    pub lfu: bool,
     /// Active expiry may run (`DEBUG SET-ACTIVE-EXPIRE`).
     pub active_expire: bool,
     /// Physical database of each logical one: `SWAPDB` swaps two, `FLUSHDB` puts an empty one in place.
@@ -44,6 +58,12 @@ impl Shard {
             now: Now::default(),
             traffic: Traffic::default(),
             locks: locks::Locks::default(),
+            memcache: memcache::MemcacheCounters::default(),
+            pending_flush: None,
+            random: random::Random::new(0),
+            core: 0,
+            cores: 1,
+            lfu: false,
             active_expire: true,
             databases: (0..databases).collect(),
             flushed: [false; 256],
@@ -65,6 +85,22 @@ impl Shard {
     /// The logical database that a stored item belongs to, or `None` for one that was flushed.
     pub fn logical(&self, physical: u8) -> Option<u8> {
         self.databases.iter().position(|&p| p == physical).map(|i| i as u8)
+    }
+
+    /// Tells the shard whose it is; `seed` makes its random numbers another stream than those of other cores.
+    pub fn place(&mut self, core: u16, cores: u16, seed: u64) {
+        self.core = core;
+        self.cores = cores;
+        self.random = random::Random::new(seed);
+    }
+
+    /// A turn begins: what was to happen by now happens before its first command.
+    #[inline]
+    pub fn tick(&mut self, now: Now) {
+        self.now = now;
+        if let Some(flush) = self.pending_flush.take_if(|flush| flush.at_ms <= now.unix_ms) {
+            self.flush_db(flush.db);
+        }
     }
 
     /// Milliseconds since the epoch, as of this turn.

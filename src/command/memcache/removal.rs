@@ -1,0 +1,107 @@
+//! Ending the life of items, now or later: `delete`, `touch`, `flush_all`.
+
+use super::{deadline_ms, has_passed, refusal};
+use crate::command::{Asker, Call, Command, Every, Fault, Handler, Keys, Local, Outcome, flag};
+use crate::protocol::memcache::fields;
+use crate::protocol::{Args, Reply};
+use crate::shard::Shard;
+use crate::shard::memcache::PendingFlush;
+use slabs::Change;
+
+/// The commands of this file.
+pub static ROWS: &[Command] = &[
+    Command {
+        name: "mc:delete",
+        arity: -2,
+        flags: flag::WRITE | flag::FAST,
+        keys: Keys::FIRST,
+        group: "memcache",
+        since: "1.0.0",
+        summary: "Removes a key.",
+        complexity: "O(1)",
+        handler: Handler::Shard(delete),
+        subs: &[],
+    },
+    Command {
+        name: "mc:touch",
+        arity: -3,
+        flags: flag::WRITE | flag::FAST,
+        keys: Keys::FIRST,
+        group: "memcache",
+        since: "1.0.0",
+        summary: "Sets when a key dies.",
+        complexity: "O(1)",
+        handler: Handler::Shard(touch),
+        subs: &[],
+    },
+    Command {
+        name: "mc:flush_all",
+        arity: -1,
+        flags: flag::WRITE,
+        keys: Keys::NONE,
+        group: "memcache",
+        since: "1.0.0",
+        summary: "Removes all keys of the database, now or after a delay.",
+        complexity: "O(1), and O(N) for N keys spread over the time after it",
+        handler: Handler::Every(Every { check: well_formed, ask: flush, merge: flushed, atomic: true }),
+        subs: &[],
+    },
+];
+
+fn delete(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    let now = shard.now_ms();
+    let removed = shard.store.remove(&call.key, now);
+    if removed {
+        shard.memcache.delete_hits += 1;
+        reply.line("DELETED");
+    } else {
+        shard.memcache.delete_misses += 1;
+        reply.line("NOT_FOUND");
+    }
+    Ok(Outcome::changed_if(removed))
+}
+
+/// The cas unique stays: the value is the same.
+fn touch(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    let now = shard.now_ms();
+    let deadline = deadline_ms(&call.args[2], now);
+    shard.memcache.touch_commands += 1;
+    if shard.store.get(&call.key, now).is_none() {
+        shard.memcache.touch_misses += 1;
+        reply.line("NOT_FOUND");
+        return Ok(Outcome::READ);
+    }
+    if has_passed(deadline, now) {
+        shard.store.remove(&call.key, now);
+    } else if let Err(refused) = shard.store.set_expiry(&call.key, deadline, Change::Keep, now) {
+        reply.line(refusal(refused));
+        return Ok(Outcome::READ);
+    }
+    shard.memcache.touch_hits += 1;
+    reply.line("TOUCHED");
+    Ok(Outcome::CHANGED)
+}
+
+fn well_formed(_: Args<'_>, _: u8) -> Result<(), Fault> {
+    Ok(())
+}
+
+/// Flushes the client's database, which is the only one that memcached's clients see, or notes when to. The
+/// last word counts: a flush that is pending is forgotten.
+fn flush(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
+    let now = local.shard.now_ms();
+    local.shard.memcache.flush_commands += u64::from(local.core == 0);
+    // `noreply` may stand in the place of the time.
+    let delay = args.get(1).and_then(fields::exptime);
+    local.shard.pending_flush = None;
+    match delay.and_then(|delay| fields::expires_at_ms(delay, now)) {
+        Some(at_ms) if at_ms > now => local.shard.pending_flush = Some(PendingFlush { at_ms, db: asker.db }),
+        _ => local.shard.flush_db(asker.db),
+    }
+    Vec::new()
+}
+
+fn flushed(_: Args<'_>, _: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    reply.line("OK");
+    Ok(Outcome::CHANGED)
+}

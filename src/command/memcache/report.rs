@@ -1,0 +1,328 @@
+//! What `stats` shows: how a core packs what it knows, and how the packs of all cores become lines.
+//!
+//! A pack is a row of little-endian numbers that are summed place by place; behind the numbers of core 0 may
+//! stand lines that hold for the whole process and are shown first.
+
+use super::session::VERSION;
+use crate::command::{Asker, Local};
+use crate::metrics::Counter;
+use crate::parameters::Name;
+use crate::protocol::{Proto, Reply};
+use crate::session::Door;
+use crate::shard::Shard;
+use crate::text::format_u64;
+
+/// The numbers of a pack one by one.
+fn numbers(pack: &[u8]) -> impl Iterator<Item = u64> {
+    pack.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes")))
+}
+
+fn pack(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
+    numbers.into_iter().flat_map(u64::to_le_bytes).collect()
+}
+
+fn stat(reply: &mut Reply<'_>, name: &str, value: u64) {
+    let mut digits = [0; 21];
+    reply.stat(name, format_u64(value, &mut digits));
+}
+
+/// Lines composed outside of a reply.
+fn lines(compose: impl FnOnce(&mut Reply<'_>)) -> Vec<u8> {
+    let mut text = Vec::new();
+    compose(&mut Reply::new(&mut text, Proto::Memcache));
+    text
+}
+
+/// Names of the numbers of `general`, in the order of memcached's own lines.
+const GENERAL: [&str; 45] = [
+    "curr_connections",
+    "total_connections",
+    "rejected_connections",
+    "cmd_get",
+    "cmd_set",
+    "cmd_flush",
+    "cmd_touch",
+    "cmd_meta",
+    "get_hits",
+    "get_misses",
+    "get_expired",
+    "delete_misses",
+    "delete_hits",
+    "incr_misses",
+    "incr_hits",
+    "decr_misses",
+    "decr_hits",
+    "cas_misses",
+    "cas_hits",
+    "cas_badval",
+    "touch_hits",
+    "touch_misses",
+    "store_too_large",
+    "store_no_memory",
+    "auth_cmds",
+    "auth_errors",
+    "bytes_read",
+    "bytes_written",
+    "limit_maxbytes",
+    "accepting_conns",
+    "listen_disabled_num",
+    "threads",
+    "hash_bytes",
+    "slabs_moved",
+    "malloc_fails",
+    "bytes",
+    "curr_items",
+    "total_items",
+    "slab_global_page_pool",
+    "expired_unfetched",
+    "evicted_unfetched",
+    "evicted_active",
+    "evictions",
+    "reclaimed",
+    "crawler_reclaimed",
+];
+
+/// This core's share of the general statistics; core 0 adds what is said once.
+pub(super) fn general(local: &Local<'_>) -> Vec<u8> {
+    let metrics = &local.shared.metrics[local.core as usize];
+    let shard = &*local.shard;
+    let memcache = &shard.memcache;
+    let store = shard.store.counters();
+    let ledger = shard.store.ledger();
+    let once = u64::from(local.core == 0);
+    let item_bytes: u64 = shard.store.classes().iter().map(|class| class.requested_bytes).sum();
+    let figures: [u64; GENERAL.len()] = [
+        u64::from(local.sessions.len()),
+        metrics.get(Counter::ConnectionsReceived),
+        metrics.get(Counter::ConnectionsRejected),
+        memcache.get_commands,
+        memcache.set_commands,
+        memcache.flush_commands,
+        memcache.touch_commands,
+        0,
+        memcache.get_hits,
+        memcache.get_misses,
+        store.expired_by_touch,
+        memcache.delete_misses,
+        memcache.delete_hits,
+        memcache.incr_misses,
+        memcache.incr_hits,
+        memcache.decr_misses,
+        memcache.decr_hits,
+        memcache.cas_misses,
+        memcache.cas_hits,
+        memcache.cas_badval,
+        memcache.touch_hits,
+        memcache.touch_misses,
+        memcache.store_too_large,
+        memcache.store_no_memory,
+        0,
+        0,
+        metrics.get(Counter::BytesIn),
+        metrics.get(Counter::BytesOut),
+        ledger.budget,
+        once,
+        0,
+        1,
+        ledger.index,
+        store.page_moves,
+        store.refused,
+        item_bytes,
+        shard.store.len(),
+        memcache.total_items,
+        0,
+        0,
+        store.evicted_unread,
+        0,
+        store.evicted,
+        store.expired_by_touch,
+        store.expired - store.expired_by_touch,
+    ];
+    let mut part = pack(figures);
+    if local.core == 0 {
+        part.extend(lines(|reply| process(local, reply)));
+    }
+    part
+}
+
+/// What is true of the process and not of a core.
+fn process(local: &Local<'_>, reply: &mut Reply<'_>) {
+    let uptime_us = local.now.mono_us.saturating_sub(local.shared.started.mono_us);
+    stat(reply, "pid", u64::from(std::process::id()));
+    stat(reply, "uptime", uptime_us / 1_000_000);
+    stat(reply, "time", local.now.unix_secs());
+    reply.stat("version", VERSION.as_bytes());
+    stat(reply, "pointer_size", u64::from(usize::BITS));
+    stat(reply, "max_connections", local.shared.parameters.number(Name::Maxclients) as u64);
+}
+
+pub(super) fn write_general(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
+    write_process_lines(parts, GENERAL.len(), reply);
+    for (name, value) in GENERAL.iter().zip(summed(parts, GENERAL.len())) {
+        stat(reply, name, value);
+    }
+}
+
+/// The lines behind the numbers of core 0.
+fn write_process_lines(parts: &[Vec<u8>], figures: usize, reply: &mut Reply<'_>) {
+    if let Some(text) = parts.first().and_then(|part| part.get(8 * figures..)) {
+        reply.raw(text);
+    }
+}
+
+/// The first `count` numbers of all packs, summed.
+fn summed(parts: &[Vec<u8>], count: usize) -> Vec<u64> {
+    let mut sums = vec![0u64; count];
+    for part in parts {
+        for (sum, value) in sums.iter_mut().zip(numbers(part)) {
+            *sum += value;
+        }
+    }
+    sums
+}
+
+/// The budget of this core's shard, and from core 0 the parameters that memcached shows too.
+pub(super) fn settings(local: &Local<'_>) -> Vec<u8> {
+    let mut part = pack([local.shard.store.ledger().budget]);
+    if local.core != 0 {
+        return part;
+    }
+    let parameters = &local.shared.parameters;
+    let number = |name| parameters.number(name) as u64;
+    part.extend(lines(|reply| {
+        stat(reply, "maxconns", number(Name::Maxclients));
+        stat(reply, "tcpport", number(Name::MemcachePort));
+        stat(reply, "udpport", 0);
+        reply.stat("inter", &parameters.show(Name::Bind));
+        stat(reply, "verbosity", 0);
+        reply.stat("evictions", if number(Name::CacheMode) != 0 { b"on" } else { b"off" });
+        stat(reply, "num_threads", u64::from(local.cores));
+        reply.stat("cas_enabled", b"yes");
+        stat(reply, "tcp_backlog", number(Name::TcpBacklog));
+        reply.stat("binding_protocol", b"ascii");
+        reply.stat("auth_enabled_sasl", b"no");
+        reply.stat("auth_enabled_ascii", b"no");
+        stat(reply, "item_size_max", number(Name::ItemSizeMax));
+        reply.stat("maxconns_fast", b"yes");
+        reply.stat("slab_reassign", b"yes");
+        stat(reply, "slab_automove", 1);
+        reply.stat("flush_enabled", b"yes");
+        stat(reply, "idle_timeout", number(Name::Timeout));
+        reply.stat("track_sizes", b"no");
+        reply.stat("ssl_enabled", b"no");
+    }));
+    part
+}
+
+pub(super) fn write_settings(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
+    stat(reply, "maxbytes", summed(parts, 1)[0]);
+    write_process_lines(parts, 1, reply);
+}
+
+/// Every connection of this core as lines.
+pub(super) fn connections(local: &Local<'_>, asker: &Asker) -> Vec<u8> {
+    let now_ms = local.now.unix_ms;
+    let mut names = String::new();
+    lines(|reply| {
+        for (_, session) in local.sessions.iter() {
+            let mut line = |field: &str, value: &[u8]| {
+                names.clear();
+                names.push_str(&format!("{}:{field}", session.fd));
+                reply.stat(&names, value);
+            };
+            line("addr", format!("tcp:{}", session.peer).as_bytes());
+            line("listen_addr", format!("tcp:{}", session.local).as_bytes());
+            let parses = session.client_id == asker.client_id;
+            line("state", if parses { b"conn_parse_cmd" } else { b"conn_read" });
+            line("protocol", if session.door == Door::Memcache { b"ascii" } else { b"resp" });
+            let idle_ms = now_ms.saturating_sub(session.active_ms);
+            line("secs_since_last_cmd", (idle_ms / 1000).to_string().as_bytes());
+        }
+    })
+}
+
+/// One size class in a pack, summed over the cores, whose classes are alike.
+struct Class {
+    chunk_bytes: u64,
+    item_bytes_max: u64,
+    pages: u64,
+    used: u64,
+    free: u64,
+    requested_bytes: u64,
+    evicted: u64,
+}
+
+const CLASS_FIGURES: usize = 7;
+
+/// This shard's size classes.
+pub(super) fn classes(shard: &Shard) -> Vec<u8> {
+    let classes = shard.store.classes();
+    pack(classes.iter().flat_map(|class| -> [u64; CLASS_FIGURES] {
+        [
+            u64::from(class.chunk_bytes),
+            class.item_bytes_max,
+            class.pages,
+            class.chunks_used,
+            class.chunks_free,
+            class.requested_bytes,
+            class.evicted,
+        ]
+    }))
+}
+
+/// The classes that hold something, with their numbers from 1.
+fn joined(parts: &[Vec<u8>]) -> Vec<(usize, Class)> {
+    let count = parts.iter().map(|part| part.len() / (8 * CLASS_FIGURES)).max().unwrap_or(0);
+    let sums = summed(parts, count * CLASS_FIGURES);
+    let first: Vec<u64> = parts.first().map(|part| numbers(part).collect()).unwrap_or_default();
+    let class = |index: usize| {
+        let [_, _, pages, used, free, requested_bytes, evicted] =
+            sums[index * CLASS_FIGURES..][..CLASS_FIGURES]
+        else {
+            unreachable!("a slice of CLASS_FIGURES numbers")
+        };
+        let fixed = &first[index * CLASS_FIGURES..][..2];
+        Class { chunk_bytes: fixed[0], item_bytes_max: fixed[1], pages, used, free, requested_bytes, evicted }
+    };
+    (0..count)
+        .map(|index| (index + 1, class(index)))
+        .filter(|(_, class)| class.pages + class.used > 0)
+        .collect()
+}
+
+pub(super) fn write_items(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
+    for (id, class) in joined(parts) {
+        for (name, value) in
+            [("number", class.used), ("mem_requested", class.requested_bytes), ("evicted", class.evicted)]
+        {
+            stat(reply, &format!("items:{id}:{name}"), value);
+        }
+    }
+}
+
+pub(super) fn write_slabs(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
+    let classes = joined(parts);
+    let mut page_bytes = 0;
+    for (id, class) in &classes {
+        let chunks = class.used + class.free;
+        // A class of large values has no pages: each value is a piece of memory of its own.
+        let large = class.chunk_bytes == 0;
+        let pages = if large { chunks } else { class.pages };
+        let chunk_bytes = if large { class.item_bytes_max } else { class.chunk_bytes };
+        page_bytes += if large { class.requested_bytes } else { chunks * class.chunk_bytes };
+        for (name, value) in [
+            ("chunk_size", chunk_bytes),
+            ("chunks_per_page", chunks.checked_div(pages).unwrap_or(0)),
+            ("total_pages", pages),
+            ("total_chunks", chunks),
+            ("used_chunks", class.used),
+            ("free_chunks", class.free),
+            ("free_chunks_end", 0),
+            ("mem_requested", class.requested_bytes),
+        ] {
+            stat(reply, &format!("{id}:{name}"), value);
+        }
+    }
+    stat(reply, "active_slabs", classes.len() as u64);
+    stat(reply, "total_malloced", page_bytes);
+}

@@ -1,0 +1,92 @@
+//! What memcached's commands count, and a flush that they asked for in advance.
+
+use crate::metrics::{Counter, Metrics};
+
+/// Counts of memcached's commands on one shard since the start or the last `stats reset`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemcacheCounters {
+    /// Keys asked for by get, gets, gat and gats.
+    pub get_commands: u64,
+    /// Data blocks that were to be stored.
+    pub set_commands: u64,
+    /// Keys asked for by touch, gat and gats.
+    pub touch_commands: u64,
+    /// `flush_all`; counted by one core for all.
+    pub flush_commands: u64,
+    /// Hits of get and gat.
+    pub get_hits: u64,
+    /// Misses of get and gat.
+    pub get_misses: u64,
+    /// Hits of delete.
+    pub delete_hits: u64,
+    /// Misses of delete.
+    pub delete_misses: u64,
+    /// Hits of incr.
+    pub incr_hits: u64,
+    /// Misses of incr.
+    pub incr_misses: u64,
+    /// Hits of decr.
+    pub decr_hits: u64,
+    /// Misses of decr.
+    pub decr_misses: u64,
+    /// cas that found its unique.
+    pub cas_hits: u64,
+    /// cas without an item.
+    pub cas_misses: u64,
+    /// cas with another unique.
+    pub cas_badval: u64,
+    /// Hits of touch and gat.
+    pub touch_hits: u64,
+    /// Misses of touch and gat.
+    pub touch_misses: u64,
+    /// Values refused because they are too large.
+    pub store_too_large: u64,
+    /// Values refused for want of memory.
+    pub store_no_memory: u64,
+    /// Items stored.
+    pub total_items: u64,
+}
+
+impl MemcacheCounters {
+    /// The counts with the counters of the process that show them.
+    pub fn pairs(&self) -> [(Counter, u64); 20] {
+        [
+            (Counter::GetCommands, self.get_commands),
+            (Counter::SetCommands, self.set_commands),
+            (Counter::TouchCommands, self.touch_commands),
+            (Counter::FlushCommands, self.flush_commands),
+            (Counter::GetHits, self.get_hits),
+            (Counter::GetMisses, self.get_misses),
+            (Counter::DeleteHits, self.delete_hits),
+            (Counter::DeleteMisses, self.delete_misses),
+            (Counter::IncrHits, self.incr_hits),
+            (Counter::IncrMisses, self.incr_misses),
+            (Counter::DecrHits, self.decr_hits),
+            (Counter::DecrMisses, self.decr_misses),
+            (Counter::CasHits, self.cas_hits),
+            (Counter::CasMisses, self.cas_misses),
+            (Counter::CasBadval, self.cas_badval),
+            (Counter::TouchHits, self.touch_hits),
+            (Counter::TouchMisses, self.touch_misses),
+            (Counter::StoreTooLarge, self.store_too_large),
+            (Counter::StoreNoMemory, self.store_no_memory),
+            (Counter::TotalItems, self.total_items),
+        ]
+    }
+
+    /// Shows the counts in the metrics of the core that owns the shard.
+    pub fn publish(&self, metrics: &Metrics) {
+        for (counter, count) in self.pairs() {
+            metrics.set(counter, count);
+        }
+    }
+}
+
+/// A database that is to be flushed when its time comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingFlush {
+    /// When, in Unix milliseconds.
+    pub at_ms: u64,
+    /// Which logical database.
+    pub db: u8,
+}
