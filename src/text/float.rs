@@ -8,6 +8,52 @@ pub type FloatDigits = [u8; 32];
 /// Whole numbers below this are written without asking the standard library: they have at most 15 digits.
 const WHOLE_MAX: f64 = 1e15;
 
+/// A double as Redis takes it for a score or an increment: as C's `strtod` reads it, hexadecimal ones and `inf`
+/// included, with nothing before or behind it. `None` for NaN, and for numbers so great or small that they
+/// would become infinite or zero.
+pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let (negative, magnitude) = match text {
+        [b'-', magnitude @ ..] => (true, magnitude),
+        [b'+', magnitude @ ..] => (false, magnitude),
+        magnitude => (false, magnitude),
+    };
+    // A second sign would be the standard library's to accept.
+    let &first = magnitude.first()?;
+    if matches!(first, b'-' | b'+') {
+        return None;
+    }
+    let named = matches!(first, b'i' | b'I');
+    let (value, is_zero) = match magnitude {
+        [b'0', b'x' | b'X', digits @ ..] => {
+            let (value, exponent, lost) = super::long_double::hexadecimal_parts(digits)?;
+            // A lost digit only says which way to round, and the lowest of 124 bits can say so too.
+            (scale((value | u128::from(lost)) as f64, exponent), value == 0)
+        }
+        _ => {
+            let mantissa = magnitude.split(|byte| byte | 0x20 == b'e').next()?;
+            let is_zero = !mantissa.iter().any(|byte| matches!(byte, b'1'..=b'9'));
+            (std::str::from_utf8(magnitude).ok()?.parse::<f64>().ok()?, is_zero)
+        }
+    };
+    if value.is_nan() || (value.is_infinite() && !named) || (value == 0.0 && !is_zero) {
+        return None;
+    }
+    Some(if negative { -value } else { value })
+}
+
+/// `value * 2^exponent`.
+fn scale(mut value: f64, exponent: i32) -> f64 {
+    const STEP: i32 = 1000;
+    // Beyond this any number is zero or infinite.
+    let mut left = exponent.clamp(-4 * STEP, 4 * STEP);
+    while left != 0 && value != 0.0 && value.is_finite() {
+        let step = left.clamp(-STEP, STEP);
+        value *= 2f64.powi(step);
+        left -= step;
+    }
+    value
+}
+
 /// Writes `value` with up to 17 significant digits, as C's `%.17g` does: no trailing zeros, an exponent below
 /// 1e-4 and from 1e17 on, `inf`, `-inf` and `nan`.
 pub fn format_f64(value: f64, buffer: &mut FloatDigits) -> &[u8] {
@@ -140,12 +186,74 @@ mod tests {
         }
     }
 
+    #[test]
+    fn doubles_are_read_as_strtod_reads_them() {
+        for (text, value) in [
+            ("0", 0.0),
+            ("-0", -0.0),
+            ("+1.5", 1.5),
+            (".5", 0.5),
+            ("5.", 5.0),
+            ("1e3", 1000.0),
+            ("1E+3", 1000.0),
+            ("0e9999", 0.0),
+            ("5e-324", 5e-324),
+            ("1.7976931348623157e308", f64::MAX),
+            ("inf", f64::INFINITY),
+            ("-INF", f64::NEG_INFINITY),
+            ("+Infinity", f64::INFINITY),
+            ("0x10", 16.0),
+            ("-0X.8p1", -1.0),
+            ("0x1p-1074", 5e-324),
+            ("0x1.fffffffffffffp1023", f64::MAX),
+            ("0x1000000000000000000000000000000000001", 2f64.powi(144)),
+            ("0x1000000000000080000000000000000000000", 2f64.powi(144)),
+            ("0x1000000000000080000000000000000000001", 2f64.powi(144) + 2f64.powi(92)),
+            ("0x0", 0.0),
+        ] {
+            let found = parse_f64(text.as_bytes()).map(f64::to_bits);
+            assert_eq!(found, Some(value.to_bits()), "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "1e+",
+            " 1",
+            "1 ",
+            "1\0",
+            "--1",
+            "+-1",
+            "1x",
+            "nan",
+            "-nan",
+            "NaN(1)",
+            "infinit",
+            "1e309",
+            "-1e309",
+            "1e-400",
+            "0x",
+            "0x.",
+            "0xp1",
+            "0x1p",
+            "0x1p9999",
+            "0x1p-9999",
+            "1_0",
+            "\u{660}",
+        ] {
+            assert_eq!(parse_f64(text.as_bytes()), None, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_reads_back_as_the_same_double(bits: u64) {
             let value = f64::from_bits(bits);
             prop_assume!(value.is_finite());
             prop_assert_eq!(formatted(value).parse::<f64>().unwrap().to_bits(), bits);
+            prop_assert_eq!(parse_f64(formatted(value).as_bytes()).map(f64::to_bits), Some(bits));
         }
 
         #[test]
