@@ -28,3 +28,6 @@ pub const POOLED_BUFFERS_MAX: usize = 256;
 
 /// See [`POOLED_BUFFERS_MAX`].
 pub const POOLED_BUFFER_BYTES_MAX: usize = 256 << 10;
+
+/// Output that may wait for a monitor before it is closed: it cannot push back on those it watches.
+pub const MONITOR_OUTPUT_BYTES_MAX: usize = 8 << 20;

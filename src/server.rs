@@ -140,7 +140,8 @@ fn shard(boot: &Boot) -> Result<Shard, String> {
         ..slabs::Options::default()
     };
     let store = Store::new(&options).map_err(|error| format!("maxmemory with {cores} threads: {error}"))?;
-    let shard = Shard::new(store, parameters.databases());
+    let mut shard = Shard::new(store, parameters.databases());
+    shard.place(boot.index, cores, boot.seeds[0] ^ u64::from(boot.index));
     Ok(shard)
 }
 

@@ -1,6 +1,7 @@
 //! Commands on keys: executed here, sent to the shard that owns the key, or coordinated over several.
 
 use super::{Client, Core};
+use crate::command::keys::cursor::core_of;
 use crate::command::run::{parts_fit, run_here};
 use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn};
 use crate::mesh::parcel::{self, Origin};
@@ -10,7 +11,7 @@ use crate::session::{Queued, SessionId};
 use crate::shard::Key;
 use crate::shard::locks::Mode;
 use crate::transaction::coordinator::Purpose;
-use crate::transaction::plan::{Claims, Place, cursor_core, keys_of, mode_of, place_of, tag};
+use crate::transaction::plan::{Claims, Place, keys_of, mode_of, place_of, tag};
 
 impl Core {
     /// A command on one key.
@@ -203,7 +204,7 @@ impl Core {
         args: Args<'_>,
         muted: bool,
     ) {
-        let shard = cursor_core(args, self.shared.cores());
+        let shard = core_of(&args[1], self.shared.cores()).unwrap_or(0);
         if shard != self.index {
             return self.hop(id, client, row, shard, 0, args, muted);
         }

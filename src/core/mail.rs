@@ -1,6 +1,8 @@
 //! What cores send each other, and what a core does with what it gets.
 
 use super::Core;
+use crate::connection::Hold;
+use crate::limits::HOPS_IN_FLIGHT_MAX;
 use crate::mesh::parcel;
 use crate::reactor::Door;
 use crate::transaction::{FromShard, Ticket, ToShard};
@@ -111,6 +113,11 @@ impl Core {
             connection.out = self.pool.take();
         }
         connection.line.fill(origin.sequence, bytes, &mut connection.out);
+        let drained = connection.hold == Hold::Hops && connection.line.len() <= HOPS_IN_FLIGHT_MAX / 2;
+        if drained {
+            connection.hold = Hold::None;
+            self.mark_ready(id);
+        }
         self.mark_dirty(id);
     }
 }

@@ -61,6 +61,8 @@ pub const DOOR_MEMCACHE: Door = Door(1);
 struct Client {
     asker: Asker,
     touch: bool,
+    /// It may ask for more than the little that strangers get.
+    authenticated: bool,
     /// Authenticated, not in `MULTI`, all replies wanted: the common case, decided once.
     plain: bool,
 }
@@ -186,7 +188,7 @@ impl Core {
     fn refresh_now(&mut self) {
         if !self.now_is_fresh {
             self.now = (self.clock)();
-            self.shard.now = self.now;
+            self.shard.tick(self.now);
             self.now_is_fresh = true;
         }
     }
@@ -209,6 +211,7 @@ impl Core {
         Client {
             asker: Asker { client_id: session.client_id, db: session.db, proto: session.proto },
             touch: !session.no_touch,
+            authenticated: session.authenticated,
             plain: session.authenticated
                 && session.multi.is_none()
                 && session.reply == crate::session::ReplyMode::On,

@@ -1,6 +1,8 @@
 //! Lines for `MONITOR`, made on the core of the client that gave the command, sent to all monitors.
 
 use super::{Core, Mail};
+use crate::connection::Closing;
+use crate::limits::MONITOR_OUTPUT_BYTES_MAX;
 use crate::protocol::Args;
 use crate::session::SessionId;
 use std::sync::Arc;
@@ -20,6 +22,11 @@ impl Core {
         let monitors: Vec<SessionId> =
             self.sessions.iter().filter(|(_, s)| s.monitor).map(|(id, _)| id).collect();
         for id in monitors {
+            if self.connections[id as usize].out.len() > MONITOR_OUTPUT_BYTES_MAX {
+                self.connections[id as usize].closing = Closing::Now;
+                self.mark_dirty(id);
+                continue;
+            }
             let client = self.client_of(id);
             self.answer(id, &client, false, |reply| reply.raw(line));
             self.mark_dirty(id);

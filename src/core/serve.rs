@@ -12,7 +12,7 @@ use crate::limits::{BATCH_REQUESTS_MAX, HOPS_IN_FLIGHT_MAX, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
 use crate::protocol::memcache::{self, Verb};
 use crate::protocol::resp::{self, ProtocolError};
-use crate::protocol::{Args, Reply, Span};
+use crate::protocol::{Args, Limits, Reply, Span};
 use crate::session::SessionId;
 use crate::shard::Key;
 
@@ -64,7 +64,7 @@ impl Core {
         let mut client = self.client(id);
         while at < input.len() && self.connections[id as usize].serves() {
             let rest = &input[at..];
-            let (end, stop) = self.find_requests(id, rest, &mut batch, &mut spans);
+            let (end, stop) = self.find_requests(id, &client, rest, &mut batch, &mut spans);
             if batch.len() > 1 {
                 self.prefetch(&client, rest, &batch, &spans);
             }
@@ -95,12 +95,14 @@ impl Core {
     fn find_requests(
         &mut self,
         id: SessionId,
+        client: &Client,
         input: &[u8],
         batch: &mut Vec<Request>,
         spans: &mut Vec<Span>,
     ) -> (usize, Stop) {
         batch.clear();
         spans.clear();
+        let limits = Limits { authenticated: client.authenticated, ..self.limits };
         let mut at = 0;
         while at < input.len() {
             if batch.len() == BATCH_REQUESTS_MAX {
@@ -108,13 +110,13 @@ impl Core {
             }
             let before = spans.len();
             let stop = match &mut self.connections[id as usize].parser {
-                Parser::Resp(parser) => match parser.parse(&input[at..], spans, &self.limits) {
+                Parser::Resp(parser) => match parser.parse(&input[at..], spans, &limits) {
                     resp::Parsed::Done { used } => Ok((used, None, None)),
                     resp::Parsed::Unquoted { used, bytes } => Ok((used, Some(bytes), None)),
                     resp::Parsed::More => Err(Stop::More),
                     resp::Parsed::Bad(error) => Err(Stop::Fatal(error)),
                 },
-                Parser::Memcache(parser) => match parser.parse(&input[at..], spans, &self.limits) {
+                Parser::Memcache(parser) => match parser.parse(&input[at..], spans, &limits) {
                     memcache::Parsed::Done { used, verb, noreply } => Ok((used, None, Some((verb, noreply)))),
                     memcache::Parsed::TooLarge { used, verb, noreply } => {
                         Err(Stop::TooLarge { used, spans: (before, spans.len()), verb, muted: noreply })

@@ -54,7 +54,9 @@ impl Pause {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timers {
     housekeeping_us: u64,
-    /// More background work waits: do not sleep long.
+    /// A slice of background work has left more to do: do not sleep.
+    work_left: bool,
+    /// Somebody waits for a time: do not sleep long.
     busy: bool,
     /// Where the walk over idle connections stands.
     walk: usize,
@@ -63,7 +65,7 @@ pub(super) struct Timers {
 impl Timers {
     /// All due now.
     pub fn new(now: Now) -> Timers {
-        Timers { housekeeping_us: now.mono_us, busy: false, walk: 0 }
+        Timers { housekeeping_us: now.mono_us, work_left: false, busy: false, walk: 0 }
     }
 }
 
@@ -94,7 +96,11 @@ impl Core {
 
     /// How long the next turn may sleep.
     pub(super) fn wait(&mut self) -> Wait {
-        if !self.ready.is_empty() || !self.own_mail.is_empty() || !self.mesh.may_sleep() {
+        if self.timers.work_left
+            || !self.ready.is_empty()
+            || !self.own_mail.is_empty()
+            || !self.mesh.may_sleep()
+        {
             return Wait::Poll;
         }
         let ms = if self.timers.busy || self.mesh.is_congested() { 1 } else { HOUSEKEEPING_MS };
@@ -113,7 +119,7 @@ impl Core {
             self.serve_ready();
             self.open_mail();
         }
-        self.background(driver);
+        self.background();
         self.publish();
         let sent = self.mesh.flush(|core| driver.wake(&wakers[core as usize]));
         self.metrics().add(Counter::Mails, sent as u64);
@@ -143,7 +149,8 @@ impl Core {
         }
         self.shard.store.set_policy(parameters.policy());
         self.shard.store.set_goal(parameters.eviction_goal());
-        self.timers.busy = true;
+        self.shard.lfu = parameters.policy_name().ends_with("-lfu");
+        self.timers.work_left = true;
     }
 
     /// Looks at the few switches that concern every request, once a turn.
@@ -192,16 +199,16 @@ impl Core {
     }
 
     /// Expiry, flushed databases, evicting to a smaller budget, idle clients: all in slices.
-    fn background<D: Driver>(&mut self, driver: &mut D) {
-        let _ = driver;
+    fn background(&mut self) {
         let now_ms = self.now.unix_ms;
-        let mut busy = self.shard.purge_step(SLICE_ITEMS);
-        busy |= !self.shard.store.settle(SLICE_ITEMS / 4, now_ms);
+        let mut left = self.shard.purge_step(SLICE_ITEMS);
+        left |= !self.shard.store.settle(SLICE_ITEMS / 4, now_ms);
         let due = self.now.mono_us >= self.timers.housekeeping_us;
-        if self.shard.active_expire && (due || self.timers.busy) {
-            busy |= self.shard.store.sweep(now_ms, SLICE_ITEMS).pending;
+        if self.shard.active_expire && (due || self.timers.work_left) {
+            left |= self.shard.store.sweep(now_ms, SLICE_ITEMS).pending;
         }
-        self.timers.busy = busy || !self.sleepers.is_empty();
+        self.timers.work_left = left;
+        self.timers.busy = !self.sleepers.is_empty();
         if due {
             self.timers.housekeeping_us = self.now.mono_us + HOUSEKEEPING_MS * 1000;
             self.look_at_idle();
@@ -247,8 +254,9 @@ impl Core {
         let traffic = self.shard.traffic;
         metrics.set(Counter::Hits, traffic.hits);
         metrics.set(Counter::Misses, traffic.misses);
+        self.shard.memcache.publish(metrics);
         if metrics.get(Counter::Changes) == traffic.changes
-            && !self.timers.busy
+            && !self.timers.work_left
             && self.now.mono_us < self.timers.housekeeping_us
         {
             return;
@@ -367,7 +375,8 @@ impl Core {
                 }
                 self.timers.busy = true;
             }
-            _ => {}
+            Stopping::Drained => self.timers.busy = true,
+            Stopping::No => {}
         }
     }
 

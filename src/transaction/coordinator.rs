@@ -7,6 +7,7 @@
 
 use super::plan::{Claims, Place, keys_of, place_of, shard_of};
 use super::{Answer, Change, FromShard, PartCall, ToShard, Wanted, Work};
+use crate::command::keys::cursor::core_of;
 use crate::command::table::TABLE;
 use crate::command::{Asker, Command, Control, Fault, Handler, KeyRef, Merge, Outcome, Write};
 use crate::protocol::{Proto, Reply};
@@ -313,7 +314,7 @@ impl Transaction {
                     return self.gather_round(at, keys, scope.shared);
                 }
                 (Handler::Cursor(_), _) => {
-                    let shard = super::plan::cursor_core(args, shards as u16);
+                    let shard = core_of(&args[1], shards as u16).unwrap_or(0);
                     vec![self.whole_call(&mut calls, shard, &request)]
                 }
                 (Handler::Spread { stride, .. }, Ok(Place::Several)) => {

@@ -62,11 +62,6 @@ pub fn shard_of(shared: &Shared, key: &[u8]) -> u16 {
     if shared.cores() == 1 { 0 } else { shared.shard_of(shared.hasher.hash(tag(key))) }
 }
 
-/// The shard that a cursor names.
-pub fn cursor_core(args: Args<'_>, cores: u16) -> u16 {
-    0
-}
-
 /// What of a key decides its shard: what stands between the first `{` and the next `}`, if anything does.
 #[inline]
 pub fn tag(key: &[u8]) -> &[u8] {
