@@ -19,3 +19,4 @@ pub mod shared;
 pub mod slowlog;
 pub mod text;
 pub mod transaction;
+pub mod version;

@@ -6,14 +6,22 @@
 //! locks, records the change and performs effects. On a fault whatever the handler has written to
 //! the reply is dropped and the fault's text is sent instead.
 
+pub mod answer;
+pub mod connection;
 pub mod fault;
+mod help;
 pub mod keys;
 pub mod memcache;
 #[cfg(test)]
+pub(crate) mod one_core;
+#[cfg(test)]
 pub(crate) mod one_shard;
+pub mod redact;
 pub mod run;
 pub mod strings;
 pub mod table;
+pub mod transactions;
+pub mod unknown;
 
 pub use fault::Fault;
 

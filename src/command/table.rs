@@ -1,12 +1,15 @@
 //! All commands in one table, and the way from a name to its row.
 
-use super::{Command, Handler, keys, memcache, strings};
+use super::{Command, Handler, connection, keys, memcache, strings, transactions};
 use crate::protocol::Args;
 use crate::protocol::memcache::Verb;
 use std::sync::LazyLock;
 
 /// Rows of every family, in the order of this list.
 static FAMILIES: &[&[Command]] = &[
+    connection::ROWS,
+    connection::client::ROWS,
+    transactions::ROWS,
     strings::get::ROWS,
     strings::set::ROWS,
     keys::existence::ROWS,
