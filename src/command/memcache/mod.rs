@@ -22,7 +22,7 @@ use slabs::Refused;
 use std::sync::LazyLock;
 
 /// The verbs that are served, with the names of their rows.
-const SERVED: [(Verb, &str); 18] = [
+const VERBS_SERVED: [(Verb, &str); 19] = [
     (Verb::Get, "mc:get"),
     (Verb::Gets, "mc:gets"),
     (Verb::Gat, "mc:gat"),
@@ -41,12 +41,13 @@ const SERVED: [(Verb, &str); 18] = [
     (Verb::Version, "mc:version"),
     (Verb::Verbosity, "mc:verbosity"),
     (Verb::Stats, "mc:stats"),
+    (Verb::Quit, "mc:quit"),
 ];
 
 /// Rows by verb; `u16::MAX` for verbs that are not served.
 static ROWS_BY_VERB: LazyLock<[u16; VERBS]> = LazyLock::new(|| {
     let mut rows = [u16::MAX; VERBS];
-    for (verb, name) in SERVED.into_iter().chain([(Verb::Quit, "mc:quit")]) {
+    for (verb, name) in VERBS_SERVED {
         rows[verb as usize] = row_of(name);
     }
     rows
