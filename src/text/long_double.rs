@@ -57,6 +57,8 @@ impl LongDouble {
             }
             _ => decimal(text)?,
         };
+        // There is one zero: the sign of another could show in no sum.
+        let negative = negative && magnitude != Magnitude::Zero;
         Some(Self { negative, magnitude })
     }
 

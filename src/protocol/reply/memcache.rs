@@ -1,0 +1,63 @@
+//! Replies that only memcached's protocol has.
+
+use super::Reply;
+use crate::text::format_u64;
+
+impl Reply<'_> {
+    /// A line of text, its end added.
+    #[inline]
+    pub fn line(&mut self, text: &str) {
+        self.out.reserve(text.len() + 2);
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An unsigned number on a line, as incr and decr answer.
+    #[inline]
+    pub fn line_u64(&mut self, value: u64) {
+        let mut digits = [0; 21];
+        let digits = format_u64(value, &mut digits);
+        self.out.reserve(digits.len() + 2);
+        self.out.extend_from_slice(digits);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// One hit of a get, with its cas unique for gets and gats. `END` is not part of it.
+    #[inline]
+    pub fn memcache_value(&mut self, key: &[u8], flags: u32, value: &[u8], cas: Option<u64>) {
+        // Three numbers, the word, the blanks and the two line ends need at most 62 bytes.
+        self.out.reserve(key.len() + value.len() + 64);
+        self.memcache_header(key, flags, value.len(), cas);
+        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// The line before a value of `value_bytes`, for values that are sent from where they are. The
+    /// value and a line end follow.
+    #[inline]
+    pub fn memcache_header(&mut self, key: &[u8], flags: u32, value_bytes: usize, cas: Option<u64>) {
+        let out = &mut *self.out;
+        let mut digits = [0; 21];
+        out.extend_from_slice(b"VALUE ");
+        out.extend_from_slice(key);
+        out.push(b' ');
+        out.extend_from_slice(format_u64(u64::from(flags), &mut digits));
+        out.push(b' ');
+        out.extend_from_slice(format_u64(value_bytes as u64, &mut digits));
+        if let Some(cas) = cas {
+            out.push(b' ');
+            out.extend_from_slice(format_u64(cas, &mut digits));
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// One statistic.
+    pub fn stat(&mut self, name: &str, value: &[u8]) {
+        self.out.reserve(name.len() + value.len() + 8);
+        self.out.extend_from_slice(b"STAT ");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b' ');
+        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
