@@ -2,7 +2,6 @@
 
 use super::{Command, Handler, connection, keys, memcache, strings, transactions};
 use crate::protocol::Args;
-use crate::protocol::memcache::Verb;
 use std::sync::LazyLock;
 
 /// Rows of every family, in the order of this list.
@@ -27,30 +26,6 @@ static FAMILIES: &[&[Command]] = &[
     memcache::stats::ROWS,
 ];
 
-/// memcached's verbs and their rows, in the order of the verbs.
-static VERBS: &[(Verb, &str)] = &[
-    (Verb::Get, "mc:get"),
-    (Verb::Gets, "mc:gets"),
-    (Verb::Gat, "mc:gat"),
-    (Verb::Gats, "mc:gats"),
-    (Verb::Set, "mc:set"),
-    (Verb::Add, "mc:add"),
-    (Verb::Replace, "mc:replace"),
-    (Verb::Append, "mc:append"),
-    (Verb::Prepend, "mc:prepend"),
-    (Verb::Cas, "mc:cas"),
-    (Verb::Delete, "mc:delete"),
-    (Verb::Incr, "mc:incr"),
-    (Verb::Decr, "mc:decr"),
-    (Verb::Touch, "mc:touch"),
-    (Verb::FlushAll, "mc:flush_all"),
-    (Verb::Version, "mc:version"),
-    (Verb::Verbosity, "mc:verbosity"),
-    (Verb::Stats, "mc:stats"),
-    (Verb::Quit, "mc:quit"),
-    (Verb::Shutdown, "mc:shutdown"),
-];
-
 /// Names longer than this are unknown without a look.
 const NAME_BYTES_MAX: usize = 24;
 
@@ -62,8 +37,6 @@ pub struct Table {
     mask: usize,
     /// By row: Redis clients may call it by its name. Not so `client|list` and memcached's `mc:get`.
     callable: Vec<bool>,
-    /// Rows of memcached's verbs, by verb.
-    verbs: Vec<u16>,
 }
 
 /// The one table of the process.
@@ -89,8 +62,7 @@ impl Table {
         }
         let size = (rows.len() * 4).next_power_of_two();
         let callable = rows.iter().map(|row| !row.name.contains(['|', ':'])).collect();
-        let mut table =
-            Table { rows, places: vec![u16::MAX; size], mask: size - 1, callable, verbs: Vec::new() };
+        let mut table = Table { rows, places: vec![u16::MAX; size], mask: size - 1, callable };
         for row in 0..table.rows.len() {
             let name = table.rows[row].name.as_bytes();
             assert!(name.len() <= NAME_BYTES_MAX, "{} is longer than NAME_BYTES_MAX", table.rows[row].name);
@@ -102,20 +74,7 @@ impl Table {
             }
             table.places[place] = row as u16;
         }
-        table.verbs = vec![u16::MAX; VERBS.len()];
-        for (verb, name) in VERBS {
-            table.verbs[*verb as usize] = table.by_name(name.as_bytes()).unwrap_or(u16::MAX);
-        }
         table
-    }
-
-    /// The row of a memcached verb.
-    #[inline]
-    pub fn verb(&self, verb: Verb) -> Found {
-        match self.verbs.get(verb as usize) {
-            Some(&row) if row != u16::MAX => Found::Row(row),
-            _ => Found::UnknownCommand,
-        }
     }
 
     /// Every row, subcommands behind their containers.

@@ -2,6 +2,7 @@
 
 use super::{Client, Core};
 use crate::command::keys::cursor::core_of;
+use crate::command::memcache::too_large_row;
 use crate::command::run::{parts_fit, run_here};
 use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn};
 use crate::mesh::parcel::{self, Origin};
@@ -232,12 +233,12 @@ impl Core {
         self.start_transaction(id, client, Purpose::Command, vec![Queued::copy_of(row, args)], claims, muted);
     }
 
-    /// The item of a `set` that is too large is outdated, and goes, as memcached does it.
-    pub(super) fn drop_outdated(&mut self, id: SessionId, client: &Client, args: Args<'_>) {
-        let Some(row) = self.table.by_name(b"mc:delete") else { return };
-        let Handler::Shard(run) = self.table.row(row).handler else { return };
+    /// A memcached value over the limit: the error is the command's own, as is what becomes of the old item.
+    pub(super) fn too_large(&mut self, id: SessionId, client: &Client, args: Args<'_>, muted: bool) {
+        let row = too_large_row();
+        let Handler::Shard(run) = self.table.row(row).handler else { unreachable!("it concerns one key") };
         let hash = self.shared.hasher.hash(&args[1]);
-        self.single(id, client, row, run, hash, args.first(2), true);
+        self.single(id, client, row, run, hash, args, muted);
     }
 
     /// Scratch for spans of parts.

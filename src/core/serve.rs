@@ -6,11 +6,12 @@
 
 use super::{Client, Core};
 use crate::command::Keys;
+use crate::command::memcache as memcache_rows;
 use crate::command::table::Found;
 use crate::connection::{Closing, Hold, Parser};
 use crate::limits::{BATCH_REQUESTS_MAX, HOPS_IN_FLIGHT_MAX, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
-use crate::protocol::memcache::{self, Verb};
+use crate::protocol::memcache;
 use crate::protocol::resp::{self, ProtocolError};
 use crate::protocol::{Args, Limits, Reply, Span};
 use crate::session::SessionId;
@@ -44,7 +45,7 @@ enum Stop {
     /// These bytes are dropped, with or without a reply.
     Drop { used: usize, reply: Option<&'static str> },
     /// A storage command that is refused for its size: as `Drop`; the outdated item goes.
-    TooLarge { used: usize, spans: (usize, usize), verb: Verb, muted: bool },
+    TooLarge { used: usize, spans: (usize, usize), muted: bool },
     /// A RESP error: the reply, then the end.
     Fatal(ProtocolError),
     /// A memcached client that cannot be served: the line, if any, then the end.
@@ -118,8 +119,8 @@ impl Core {
                 },
                 Parser::Memcache(parser) => match parser.parse(&input[at..], spans, &limits) {
                     memcache::Parsed::Done { used, verb, noreply } => Ok((used, None, Some((verb, noreply)))),
-                    memcache::Parsed::TooLarge { used, verb, noreply } => {
-                        Err(Stop::TooLarge { used, spans: (before, spans.len()), verb, muted: noreply })
+                    memcache::Parsed::TooLarge { used, noreply, .. } => {
+                        Err(Stop::TooLarge { used, spans: (before, spans.len()), muted: noreply })
                     }
                     memcache::Parsed::Swallowed { used } => Err(Stop::Drop { used, reply: None }),
                     memcache::Parsed::Bad { used, error, noreply } => {
@@ -136,11 +137,14 @@ impl Core {
                 Err(stop) => return (at, stop),
             };
             if spans.len() > before {
+                if let Some((verb, _)) = verb {
+                    memcache_rows::arrange(verb, spans, before);
+                }
                 let bytes = unquoted.as_deref().unwrap_or(&input[at..at + used]);
                 let args = Args::new(bytes, &spans[before..]);
                 let found = match verb {
                     None => self.table.find(args),
-                    Some((verb, _)) => self.table.verb(verb),
+                    Some((verb, _)) => memcache_rows::row(verb).map_or(Found::UnknownCommand, Found::Row),
                 };
                 let hash = self.hash_first_key(found, args);
                 let muted = verb.is_some_and(|(_, noreply)| noreply);
@@ -264,11 +268,8 @@ impl Core {
                 }
                 used
             }
-            Stop::TooLarge { used, spans: (from, to), verb, muted } => {
-                if verb == Verb::Set {
-                    self.drop_outdated(id, client, Args::new(input, &spans[from..to]));
-                }
-                self.answer(id, client, muted, |reply| reply.line(memcache::TOO_LARGE));
+            Stop::TooLarge { used, spans: (from, to), muted } => {
+                self.too_large(id, client, Args::new(input, &spans[from..to]), muted);
                 used
             }
             Stop::Fatal(error) => {

@@ -73,21 +73,21 @@ pub fn too_large_row() -> u16 {
     *TOO_LARGE_ROW
 }
 
-/// Brings the words of a request, which are all of `spans`, into the order that rows have them in: `gat` and
+/// Brings the words of a request, which are `spans` from `first` on, into the order that rows have them in: `gat` and
 /// `gats` get their time behind every key, so that each key's part has what it needs. To be called for every
 /// request before it is routed.
 #[inline]
-pub fn arrange(verb: Verb, spans: &mut Vec<Span>) {
+pub fn arrange(verb: Verb, spans: &mut Vec<Span>, first: usize) {
     if !matches!(verb, Verb::Gat | Verb::Gats) {
         return;
     }
-    let keys = spans.len() - 2;
-    let time = spans[1];
-    spans.resize(1 + 2 * keys, time);
+    let keys = spans.len() - first - 2;
+    let time = spans[first + 1];
+    spans.resize(first + 1 + 2 * keys, time);
     for key in (0..keys).rev() {
         // The last first: a key only ever moves to the right, over places that are already done.
-        spans[1 + 2 * key] = spans[2 + key];
-        spans[2 + 2 * key] = time;
+        spans[first + 1 + 2 * key] = spans[first + 2 + key];
+        spans[first + 2 + 2 * key] = time;
     }
 }
 

@@ -66,7 +66,7 @@ impl Client {
                     (used, noreply, self.run(too_large_row(), Args::new(input, &spans)))
                 }
                 Parsed::Done { used, verb, noreply } => {
-                    arrange(verb, &mut spans);
+                    arrange(verb, &mut spans, 0);
                     let reply = match row(verb) {
                         Some(row) => self.run(row, Args::new(input, &spans)),
                         None => b"ERROR\r\n".to_vec(),
