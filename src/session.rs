@@ -144,8 +144,6 @@ pub struct Session {
     pub output_bytes: u32,
     /// The connection is to be closed at the end of the turn (`CLIENT KILL`); `connection` looks.
     pub doomed: bool,
-    /// The connection is to be closed once every reply that is due has left: a client that killed itself.
-    pub doomed_after_reply: bool,
 }
 
 impl Session {
@@ -182,7 +180,6 @@ impl Session {
             query_bytes: 0,
             output_bytes: 0,
             doomed: false,
-            doomed_after_reply: false,
         }
     }
 }
@@ -244,13 +241,6 @@ impl Sessions {
         if let Some(session) = self.get_mut(id) {
             session.doomed = true;
             self.doomed.push(id);
-        }
-    }
-
-    /// Marks a client for closing once it has been sent what it is owed.
-    pub fn doom_after_reply(&mut self, id: SessionId) {
-        if let Some(session) = self.get_mut(id) {
-            session.doomed_after_reply = true;
         }
     }
 }

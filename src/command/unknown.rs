@@ -72,7 +72,7 @@ mod tests {
         let text = said(unknown_command, &[b"f", &[b'y'; 100], &[b'z'; 100], b"w"]);
         assert_eq!(
             (text.matches('y').count(), text.matches('z').count(), text.matches('w').count()),
-            (100, 25, 2)
+            (100, 25, 3)
         );
     }
 

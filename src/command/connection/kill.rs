@@ -88,15 +88,8 @@ fn is_old(args: Args<'_>) -> bool {
 fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     let Ok(filter) = Filter::parse(args) else { return Pack::default().number(0).finish() };
     let fitting = local.sessions.iter().filter(|(_, session)| filter.fits(session, asker));
-    let fitting: Vec<_> = fitting.map(|(slot, session)| (slot, session.client_id)).collect();
-    for (slot, client_id) in &fitting {
-        if *client_id == asker.client_id {
-            // It is to read that it was killed.
-            local.sessions.doom_after_reply(*slot);
-        } else {
-            local.sessions.doom(*slot);
-        }
-    }
+    let fitting: Vec<_> = fitting.map(|(slot, _)| slot).collect();
+    fitting.iter().for_each(|slot| local.sessions.doom(*slot));
     Pack::default().number(fitting.len() as u64).finish()
 }
 

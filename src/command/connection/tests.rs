@@ -212,7 +212,7 @@ fn kill_closes_those_that_fit_on_every_core() {
     cores.check(&[("CLIENT KILL TYPE normal USER default", ":2")]);
     assert_eq!(cores.doomed(), [2, 4, 3]);
     cores.check(&[("CLIENT KILL SKIPME no ID 1", ":1")]);
-    assert!(cores.session().doomed_after_reply);
+    assert!(cores.session().doomed);
 }
 
 #[test]
