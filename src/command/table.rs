@@ -1,6 +1,6 @@
 //! All commands in one table, and the way from a name to its row.
 
-use super::{Command, Handler, connection, keys, memcache, strings, transactions};
+use super::{Command, Handler, connection, flag, keys, memcache, strings, transactions};
 use crate::protocol::Args;
 use std::sync::LazyLock;
 
@@ -26,6 +26,10 @@ static FAMILIES: &[&[Command]] = &[
     memcache::stats::ROWS,
 ];
 
+/// Commands that do no more than copy what the client has sent: their time says nothing, and reading the clock
+/// twice for each would be felt. With a threshold under a millisecond they are timed all the same.
+const QUICK: &[&str] = &["set", "setex", "psetex", "mc:set", "mc:get", "mc:gets"];
+
 /// Names longer than this are unknown without a look.
 const NAME_BYTES_MAX: usize = 24;
 
@@ -37,6 +41,8 @@ pub struct Table {
     mask: usize,
     /// By row: Redis clients may call it by its name. Not so `client|list` and memcached's `mc:get`.
     callable: Vec<bool>,
+    /// By row: it may take long, so that the slow log wants to know.
+    timed: Vec<bool>,
 }
 
 /// The one table of the process.
@@ -62,7 +68,9 @@ impl Table {
         }
         let size = (rows.len() * 4).next_power_of_two();
         let callable = rows.iter().map(|row| !row.name.contains(['|', ':'])).collect();
-        let mut table = Table { rows, places: vec![u16::MAX; size], mask: size - 1, callable };
+        let quick = |row: &Command| row.is(flag::FAST) || QUICK.contains(&row.name);
+        let timed = rows.iter().map(|row| !quick(row)).collect();
+        let mut table = Table { rows, places: vec![u16::MAX; size], mask: size - 1, callable, timed };
         for row in 0..table.rows.len() {
             let name = table.rows[row].name.as_bytes();
             assert!(name.len() <= NAME_BYTES_MAX, "{} is longer than NAME_BYTES_MAX", table.rows[row].name);
@@ -86,6 +94,12 @@ impl Table {
     #[inline]
     pub fn row(&self, row: u16) -> &'static Command {
         self.rows[row as usize]
+    }
+
+    /// The command of a row may take long.
+    #[inline]
+    pub fn is_timed(&self, row: u16) -> bool {
+        self.timed[row as usize]
     }
 
     /// The row of a full name in lower case (`set`, `client|list`).

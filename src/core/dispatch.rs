@@ -4,11 +4,12 @@
 use super::serve::Request;
 use super::{Client, Core};
 use crate::command::table::Found;
-use crate::command::{Command, Fault, Handler, flag};
+use crate::command::{Command, Fault, Handler, flag, redact, unknown};
 use crate::connection::Hold;
 use crate::metrics::Counter;
-use crate::protocol::{Args, Proto};
+use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, ReplyMode, SessionId};
+use crate::slowlog::Event;
 
 /// What the client's state makes of a request.
 enum Gate {
@@ -55,8 +56,33 @@ impl Core {
             self.feed_monitors(id, args);
         }
         self.metrics().command(row);
+        if self.time_all || self.table.is_timed(row) {
+            let began_us = (self.clock)().mono_us;
+            self.route(id, client, row, request.hash, args, muted);
+            let duration_us = (self.clock)().mono_us - began_us;
+            if self.slowlog.wants(duration_us) {
+                self.note_slow(id, command, args, duration_us);
+            }
+        } else {
+            self.route(id, client, row, request.hash, args, muted);
+        }
+        true
+    }
+
+    /// Gives a command to whoever its row says.
+    #[inline]
+    fn route(
+        &mut self,
+        id: SessionId,
+        client: &mut Client,
+        row: u16,
+        hash: u64,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let command = self.table.row(row);
         match command.handler {
-            Handler::Shard(run) => self.single(id, client, row, run, request.hash, args, muted),
+            Handler::Shard(run) => self.single(id, client, row, run, hash, args, muted),
             Handler::Spread { .. } | Handler::Hops(_) => self.keyed(id, client, row, command, args, muted),
             Handler::Session(run) => self.session_command(id, client, command, run, args, muted),
             Handler::Every(every) => self.every(id, client, row, every, args, muted),
@@ -64,7 +90,17 @@ impl Core {
             Handler::Control(control) => self.control(id, client, control, args, muted),
             Handler::Container => self.refuse(id, client, &Fault::Arity(command.name)),
         }
-        true
+    }
+
+    #[cold]
+    fn note_slow(&mut self, id: SessionId, command: &'static Command, args: Args<'_>, duration_us: u64) {
+        let Some(session) = self.sessions.get(id) else { return };
+        if self.slowlog.logs(duration_us) && !command.is(flag::SKIP_SLOWLOG) {
+            let shown = redact::shown(args);
+            self.slowlog.record(self.now, duration_us, shown, args.len(), &session.peer, &session.name);
+        }
+        let event = if command.is(flag::FAST) { Event::FastCommand } else { Event::Command };
+        self.slowlog.latency.record(event, self.now, duration_us);
     }
 
     /// What a client that is not plain may do: authenticate, queue commands, hush replies.
@@ -95,6 +131,10 @@ impl Core {
 
     /// Answers with an error; a transaction that is being queued will not run.
     pub(super) fn refuse(&mut self, id: SessionId, client: &Client, fault: &Fault) {
+        self.refuse_with(id, client, |reply| fault.write(reply));
+    }
+
+    fn refuse_with(&mut self, id: SessionId, client: &Client, write: impl FnOnce(&mut Reply<'_>)) {
         let session = self.sessions.get_mut(id).expect("a connection has a session");
         let muted = session.reply != ReplyMode::On;
         if session.reply == ReplyMode::SkipNext {
@@ -104,7 +144,7 @@ impl Core {
             multi.refused = true;
         }
         self.metrics().add(Counter::Errors, 1);
-        self.answer(id, client, muted, |reply| fault.write(reply));
+        self.answer(id, client, muted, write);
     }
 
     #[cold]
@@ -113,10 +153,12 @@ impl Core {
             self.answer(id, client, false, |reply| reply.line("ERROR"));
             return;
         }
-        let fault = match found {
-            Found::UnknownSub(_) => Fault::text("ERR unknown subcommand"),
-            _ => Fault::text("ERR unknown command"),
-        };
-        self.refuse(id, client, &fault);
+        let mut line = Vec::new();
+        let mut reply = Reply::new(&mut line, client.proto());
+        match found {
+            Found::UnknownSub(_) => unknown::unknown_subcommand(args, &mut reply),
+            _ => unknown::unknown_command(args, &mut reply),
+        }
+        self.refuse_with(id, client, |reply| reply.raw(&line));
     }
 }

@@ -122,6 +122,8 @@ pub struct Core {
     pause: turn::Pause,
     /// Somebody is in `MONITOR`, as of this turn.
     monitored: bool,
+    /// The slow log wants even the quick commands.
+    time_all: bool,
     timers: turn::Timers,
     stopping: turn::Stopping,
 }
@@ -160,6 +162,7 @@ impl Core {
             parameters_seen: u64::MAX,
             pause: turn::Pause::No,
             monitored: false,
+            time_all: false,
             timers: turn::Timers::new(now),
             stopping: turn::Stopping::No,
             shared,

@@ -150,6 +150,8 @@ impl Core {
         self.shard.store.set_policy(parameters.policy());
         self.shard.store.set_goal(parameters.eviction_goal());
         self.shard.lfu = parameters.policy_name().ends_with("-lfu");
+        self.slowlog.follow(&self.shared.parameters);
+        self.time_all = self.slowlog.wants(999);
         self.timers.work_left = true;
     }
 
