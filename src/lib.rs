@@ -5,6 +5,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod core;
+pub mod data;
 pub mod limits;
 pub mod logging;
 pub mod mesh;

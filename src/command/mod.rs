@@ -7,6 +7,7 @@
 //! the reply is dropped and the fault's text is sent instead.
 
 pub mod answer;
+pub mod bitmaps;
 pub mod connection;
 pub mod fault;
 mod help;

@@ -67,18 +67,13 @@ impl OneShard {
 
     /// Runs a command line, split at blanks; `''` is an empty argument. The reply with every line end as a blank.
     pub fn run(&mut self, line: &str) -> String {
-        let args: Vec<&[u8]> = line
-            .split_ascii_whitespace()
-            .map(|arg| if arg == "''" { &b""[..] } else { arg.as_bytes() })
-            .collect();
-        let (out, _) = self.call(&args);
+        let (out, _) = self.call(&split(line));
         String::from_utf8_lossy(&out).replace("\r\n", " ").trim_end().to_string()
     }
 
     /// Whether a command line changed the data set.
     pub fn changes(&mut self, line: &str) -> bool {
-        let args: Vec<&[u8]> = line.split_ascii_whitespace().map(str::as_bytes).collect();
-        self.call(&args).1.is_ok_and(|outcome| outcome.changed)
+        self.call(&split(line)).1.is_ok_and(|outcome| outcome.changed)
     }
 
     /// Runs command lines and compares their replies: `(line, reply)`.
@@ -105,4 +100,8 @@ impl OneShard {
         let at = Key::new(&self.hasher, self.shard.physical(self.db), key.as_bytes());
         self.shard.store.peek(&at, self.shard.now.unix_ms)
     }
+}
+
+fn split(line: &str) -> Vec<&[u8]> {
+    line.split_ascii_whitespace().map(|arg| if arg == "''" { &b""[..] } else { arg.as_bytes() }).collect()
 }

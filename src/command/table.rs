@@ -1,6 +1,6 @@
 //! All commands in one table, and the way from a name to its row.
 
-use super::{Command, Handler, connection, flag, keys, memcache, strings, transactions};
+use super::{Command, Handler, bitmaps, connection, flag, keys, memcache, strings, transactions};
 use crate::protocol::Args;
 use std::sync::LazyLock;
 
@@ -11,6 +11,13 @@ static FAMILIES: &[&[Command]] = &[
     transactions::ROWS,
     strings::get::ROWS,
     strings::set::ROWS,
+    strings::edit::ROWS,
+    strings::count::ROWS,
+    strings::lcs::ROWS,
+    bitmaps::bit::ROWS,
+    bitmaps::range::ROWS,
+    bitmaps::combine::ROWS,
+    bitmaps::field::ROWS,
     keys::existence::ROWS,
     keys::ttl::ROWS,
     keys::deadline::ROWS,

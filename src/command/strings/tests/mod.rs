@@ -1,4 +1,7 @@
 //! What the strings' commands answer, on one shard.
 
+mod count;
+mod edit;
 mod get;
+mod lcs;
 mod set;
