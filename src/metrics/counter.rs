@@ -1,0 +1,103 @@
+//! The names of what is counted.
+
+/// What is counted. Gauges are set, the others only grow until `CONFIG RESETSTAT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Counter {
+    /// Connections taken since the start.
+    ConnectionsReceived,
+    /// Connections refused because `maxclients` was reached.
+    ConnectionsRejected,
+    /// Gauge: clients connected now.
+    Connections,
+    /// Commands executed for this core's clients.
+    Commands,
+    /// Bytes read from clients.
+    BytesIn,
+    /// Bytes sent to clients.
+    BytesOut,
+    /// Error replies.
+    Errors,
+    /// Look-ups that found a live key.
+    Hits,
+    /// Look-ups that did not.
+    Misses,
+    /// Items reclaimed because they had expired.
+    Expired,
+    /// Items evicted for want of room.
+    Evicted,
+    /// Changes of the data set.
+    Changes,
+    /// Gauge: items in the shard.
+    Items,
+    /// Gauge: the ledger's total, bytes.
+    UsedBytes,
+    /// Gauge: the highest ledger total seen.
+    PeakBytes,
+    /// Gauge: bytes of keys, values and headers in use (`used_memory_dataset`).
+    DatasetBytes,
+    /// Gauge: bytes of the index.
+    IndexBytes,
+    /// Gauge: bytes of the buffers of connections.
+    BufferBytes,
+    /// Requests that went to another core.
+    Hops,
+    /// Mails sent to other cores.
+    Mails,
+    /// Turns of the loop.
+    Turns,
+    /// memcached: retrieval commands (keys asked for).
+    GetCommands,
+    /// memcached: storage commands.
+    SetCommands,
+    /// memcached: touch commands.
+    TouchCommands,
+    /// memcached: `flush_all`.
+    FlushCommands,
+    /// memcached: hits of get and gat.
+    GetHits,
+    /// memcached: misses of get and gat.
+    GetMisses,
+    /// memcached: hits of delete.
+    DeleteHits,
+    /// memcached: misses of delete.
+    DeleteMisses,
+    /// memcached: hits of incr.
+    IncrHits,
+    /// memcached: misses of incr.
+    IncrMisses,
+    /// memcached: hits of decr.
+    DecrHits,
+    /// memcached: misses of decr.
+    DecrMisses,
+    /// memcached: cas that found its unique.
+    CasHits,
+    /// memcached: cas without an item.
+    CasMisses,
+    /// memcached: cas with another unique.
+    CasBadval,
+    /// memcached: hits of touch and gat.
+    TouchHits,
+    /// memcached: misses of touch and gat.
+    TouchMisses,
+    /// memcached: values refused because they are too large.
+    StoreTooLarge,
+    /// memcached: values refused for want of memory.
+    StoreNoMemory,
+    /// memcached: items stored (`total_items`).
+    TotalItems,
+    /// Number of counters, not one itself.
+    Count,
+}
+
+/// Values of now; they have no beginning that could be reset.
+pub(super) const GAUGES: &[Counter] = &[
+    Counter::Connections,
+    Counter::Items,
+    Counter::UsedBytes,
+    Counter::PeakBytes,
+    Counter::DatasetBytes,
+    Counter::IndexBytes,
+    Counter::BufferBytes,
+    Counter::Changes,
+];
