@@ -1,0 +1,241 @@
+"""Random Redis commands over few keys, with arguments at their edges."""
+
+import itertools
+
+KEYS = [b"a", b"b", b"c", b"d", b"e", b"f", b"{t}1", b"{t}2", b"n1", b"n2", b"", b"\x00\xff\r\n", b"k" * 300]
+NUMBERS = [b"0", b"1", b"-1", b"10", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808"]
+NUMBERS += [b"", b"x", b" 1", b"1 ", b"01", b"+1", b"-0", b"1.5", b"99999999999999999999999"]
+NUMBERS += [b"1", b"-1", b"100", b"7"] * 3
+INDEXES = [b"0", b"1", b"2", b"5", b"30", b"-1", b"-2", b"-5", b"-100", b"100", *NUMBERS]
+FLOATS = [b"0.1", b"-1.5", b"3", b"1e5", b"1e-7", b"nan", b"inf", b"-inf", b"1e400", b"x", b"", b"0x1p3", b" 1", b"1.0e10"]
+VALUES = [b"", b"0", b"1", b"-7", b"41", b"9223372036854775807", b"-9223372036854775808", b"abc", b"foobar", b"3.25"]
+VALUES += [b"1e3", b" 5", b"x" * 44, b"y" * 45, b"\xff\x00\xf0", b"\xff" * 9, b"ohmytext", b"z" * 1000]
+BITS = [b"0", b"1", b"7", b"8", b"100", b"5000", b"-1", b"4294967296", b"x", b"9223372036854775807"]
+RANGES = [b"0", b"1", b"3", b"10", b"2000", b"-1", b"536870912", b"9223372036854775807", b"x"]
+TYPES = [b"u8", b"i8", b"u1", b"i1", b"u63", b"i64", b"u5", b"i17", b"u64", b"i65", b"u0", b"x", b""]
+FIELD_OFFSETS = [b"0", b"1", b"#0", b"#1", b"#7", b"100", b"-1", b"#-1", b"x", b"#", b"4294967296"]
+PATTERNS = [b"*", b"?", b"[a-c]", b"[^a]", b"n*", b"\\a", b"{t}?", b"", b"[", b"[a", b"a\\", b"*****1", b"[c-a]"]
+
+
+class Generator:
+    """Each call makes one command, or a transaction: a list of argument lists that stay together."""
+
+    def __init__(self, dice, other_types=False):
+        self.dice = dice
+        self.other_types = other_types
+        # No two relative times are alike, so no comparison of expiries hangs on a millisecond.
+        self.seconds = (1000 + (7919 * i) % 999983 for i in itertools.count(1))
+        self.makers = [getattr(self, name) for name in dir(self) if name.startswith("make_")]
+
+    def __call__(self):
+        if self.dice.random() < 0.02:
+            return self.transaction()
+        if self.dice.random() < 0.02:
+            return [self.dice.choice([[b"WATCH", *self.keys(1, 3)], [b"UNWATCH"], [b"EXEC"], [b"DISCARD"]])]
+        return [self.one()]
+
+    def one(self):
+        arguments = self.dice.choice(self.makers)()
+        chance = self.dice.random()
+        if chance < 0.01:
+            del arguments[self.dice.randrange(len(arguments))]
+            arguments = arguments or [b"PING"]
+        elif chance < 0.02:
+            arguments.insert(self.dice.randrange(1, len(arguments) + 1), self.dice.choice(NUMBERS))
+        elif chance < 0.04:
+            arguments[0] = bytes(self.dice.choice([byte, byte | 0x20]) for byte in arguments[0])
+        return arguments
+
+    def transaction(self):
+        body = [self.one() for _ in range(self.dice.randrange(8))]
+        if self.dice.random() < 0.1:
+            body.append([self.dice.choice([b"NOSUCH", b"MULTI", b"WATCH"]), b"a"])
+        return [[b"MULTI"], *body, [self.dice.choice([b"EXEC", b"EXEC", b"EXEC", b"DISCARD"])]]
+
+    def key(self):
+        return self.dice.choice(KEYS)
+
+    def keys(self, least, most):
+        return [self.key() for _ in range(self.dice.randint(least, most))]
+
+    def value(self):
+        return self.dice.choice(VALUES)
+
+    def some(self, *options):
+        """Each option with a small chance, in any order."""
+        chosen = [option for option in options if self.dice.random() < 0.3]
+        self.dice.shuffle(chosen)
+        return [word for option in chosen for word in option]
+
+    def expiry(self):
+        """An option and a time that is far off, or refused."""
+        seconds = next(self.seconds)
+        return self.dice.choice(
+            [
+                [b"EX", b"%d" % seconds],
+                [b"PX", b"%d000" % seconds],
+                [b"EXAT", b"%d" % (33_000_000_000 + seconds)],
+                [b"PXAT", b"%d000" % (33_000_000_000 + seconds)],
+                [b"EX", self.dice.choice([b"0", b"-1", b"x", b"", b"9223372036854775807"])],
+                [b"PX", self.dice.choice([b"0", b"-1", b"x", b"9223372036854775807", b"9223372036854775808"])],
+                [b"EX"],
+            ]
+        )
+
+    def make_set(self):
+        return [b"SET", self.key(), self.value(), *self.some([b"NX"], [b"xx"], [b"GET"], [b"KEEPTTL"], self.expiry())]
+
+    def make_set_plain(self):
+        return [b"SET", self.key(), self.value()]
+
+    def make_set_number(self):
+        return [b"SET", self.dice.choice([b"n1", b"n2"]), self.dice.choice(NUMBERS)]
+
+    def make_get(self):
+        return [self.dice.choice([b"GET", b"GET", b"STRLEN", b"GETDEL", b"EXISTS", b"TYPE"]), self.key()]
+
+    def make_getset(self):
+        return [self.dice.choice([b"GETSET", b"SETNX", b"APPEND"]), self.key(), self.value()]
+
+    def make_other_type(self):
+        """A key that is no string, where the server has such."""
+        if not self.other_types:
+            return self.make_set_plain()
+        return [self.dice.choice([b"LPUSH", b"SADD"]), self.key(), self.value()]
+
+    def make_setex(self):
+        name = self.dice.choice([b"SETEX", b"PSETEX"])
+        time = self.dice.choice([b"%d000" % next(self.seconds), b"0", b"-1", b"x", b"9223372036854775807"])
+        return [name, self.key(), time, self.value()]
+
+    def make_getex(self):
+        return [b"GETEX", self.key(), *self.some([b"PERSIST"], self.expiry())]
+
+    def make_many(self):
+        name = self.dice.choice([b"MGET", b"DEL", b"UNLINK", b"EXISTS", b"TOUCH", b"MGET"])
+        return [name, *self.keys(1, 9)]
+
+    def make_mset(self):
+        pairs = [word for key in self.keys(1, 6) for word in (key, self.value())]
+        return [self.dice.choice([b"MSET", b"MSET", b"MSETNX"]), *pairs]
+
+    def make_range(self):
+        name = self.dice.choice([b"GETRANGE", b"SUBSTR"])
+        return [name, self.key(), self.dice.choice(INDEXES), self.dice.choice(INDEXES)]
+
+    def make_setrange(self):
+        return [b"SETRANGE", self.key(), self.dice.choice(RANGES), self.dice.choice([b"", b"Q", b"hello"])]
+
+    def make_incr(self):
+        return [self.dice.choice([b"INCR", b"DECR"]), self.key()]
+
+    def make_incrby(self):
+        return [self.dice.choice([b"INCRBY", b"DECRBY"]), self.key(), self.dice.choice(NUMBERS)]
+
+    def make_incrbyfloat(self):
+        return [b"INCRBYFLOAT", self.key(), self.dice.choice(FLOATS)]
+
+    def make_lcs(self):
+        options = self.some([b"LEN"], [b"IDX"], [b"MINMATCHLEN", self.dice.choice(INDEXES)], [b"WITHMATCHLEN"])
+        return [b"LCS", *self.keys(2, 2), *options]
+
+    def make_bit(self):
+        if self.dice.random() < 0.5:
+            return [b"GETBIT", self.key(), self.dice.choice(BITS)]
+        return [b"SETBIT", self.key(), self.dice.choice(BITS), self.dice.choice([b"0", b"1", b"1", b"2", b"x"])]
+
+    def make_bitcount(self):
+        ends = [self.dice.choice(INDEXES), self.dice.choice(INDEXES)][: self.dice.choice([0, 2, 2, 2, 1])]
+        unit = [self.dice.choice([b"BIT", b"byte", b"x"])] if len(ends) == 2 and self.dice.random() < 0.5 else []
+        return [b"BITCOUNT", self.key(), *ends, *unit]
+
+    def make_bitpos(self):
+        ends = [self.dice.choice(INDEXES), self.dice.choice(INDEXES)][: self.dice.choice([0, 1, 2])]
+        unit = [self.dice.choice([b"bit", b"BYTE", b"x"])] if len(ends) == 2 and self.dice.random() < 0.5 else []
+        return [b"BITPOS", self.key(), self.dice.choice([b"0", b"1", b"2", b"x"]), *ends, *unit]
+
+    def make_bitop(self):
+        return [b"BITOP", self.dice.choice([b"AND", b"or", b"XOR", b"NOT", b"x"]), *self.keys(2, 5)]
+
+    def make_bitfield(self):
+        words = [b"BITFIELD", self.key()]
+        for _ in range(self.dice.randrange(4)):
+            field = [self.dice.choice(TYPES), self.dice.choice(FIELD_OFFSETS)]
+            words += self.dice.choice(
+                [
+                    [b"GET", *field],
+                    [b"SET", *field, self.dice.choice(NUMBERS)],
+                    [b"INCRBY", *field, self.dice.choice(NUMBERS)],
+                    [b"OVERFLOW", self.dice.choice([b"WRAP", b"sat", b"FAIL", b"x"])],
+                ]
+            )
+        return words
+
+    def make_bitfield_ro(self):
+        return [b"BITFIELD_RO", self.key(), b"GET", self.dice.choice(TYPES), self.dice.choice(FIELD_OFFSETS)]
+
+    def make_rename(self):
+        return [self.dice.choice([b"RENAME", b"RENAMENX"]), *self.keys(2, 2)]
+
+    def make_copy(self):
+        return [b"COPY", *self.keys(2, 2), *self.some([b"REPLACE"], [b"DB", self.database()], [b"x"])]
+
+    def make_move(self):
+        return [b"MOVE", self.key(), self.database()]
+
+    def database(self):
+        return self.dice.choice([b"0", b"0", b"0", b"1", b"1", b"2", b"15", b"16", b"-1", b"x"])
+
+    def make_select(self):
+        return [b"SELECT", self.database()]
+
+    def make_expire(self):
+        seconds = next(self.seconds)
+        name, time = self.dice.choice(
+            [
+                (b"EXPIRE", b"%d" % seconds),
+                (b"PEXPIRE", b"%d000" % seconds),
+                (b"EXPIREAT", b"%d" % (33_000_000_000 + seconds)),
+                (b"PEXPIREAT", b"%d000" % (33_000_000_000 + seconds)),
+                (b"EXPIRE", self.dice.choice([b"0", b"-1", b"x", b"", b"9223372036854775807", b"-9223372036854775808"])),
+                (b"PEXPIREAT", self.dice.choice([b"1", b"-1", b"0", b"9223372036854775808"])),
+            ]
+        )
+        return [name, self.key(), time, *self.some([b"NX"], [b"xx"], [b"GT"], [b"LT"])]
+
+    def make_ttl(self):
+        names = [b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME", b"PERSIST"]
+        return [self.dice.choice(names), self.key()]
+
+    def make_keyspace(self):
+        return self.dice.choice(
+            [
+                [b"DBSIZE"],
+                [b"RANDOMKEY"],
+                [b"KEYS", self.dice.choice(PATTERNS)],
+                [b"SCAN", self.dice.choice([b"0", b"0", b"x", b"-1x"]), *self.some([b"COUNT", self.dice.choice(INDEXES)])],
+                [b"OBJECT", self.dice.choice([b"ENCODING", b"REFCOUNT", b"IDLETIME", b"x"]), self.key()],
+                [b"SWAPDB", self.database(), self.database()],
+            ]
+        )
+
+    def make_rare(self):
+        if self.dice.random() < 0.9:
+            return self.make_get()
+        return self.dice.choice([[b"FLUSHDB"], [b"FLUSHALL"], [b"FLUSHDB", b"SYNC"], [b"FLUSHALL", b"x"]])
+
+    def make_connection(self):
+        return self.dice.choice(
+            [
+                [b"PING"],
+                [b"PING", self.value()],
+                [b"ECHO", self.value()],
+                [b"CLIENT", b"GETNAME"],
+                [b"CLIENT", b"SETNAME", self.dice.choice([b"me", b"", b"a b", b"\x01"])],
+                [b"CLIENT", b"NO-EVICT", self.dice.choice([b"on", b"OFF", b"x"])],
+                [b"AUTH", self.value()],
+                [b"AUTH", self.dice.choice([b"default", b"x"]), self.value()],
+                [b"HELLO", self.dice.choice([b"1", b"4", b"x", b"-3"])],
+                [b"NOSUCH", self.value(), self.key()],
+            ]
+        )
