@@ -4,7 +4,7 @@
 //! do them: so nothing has to be kept between.
 
 use super::{BAD_OFFSET, in_longest_string};
-use crate::command::strings::{grow, read};
+use crate::command::strings::{find, grow, read};
 use crate::command::{Call, Command, Fault, Handler, Keys, Outcome, flag};
 use crate::data::bitfield::{Overflow, Type};
 use crate::protocol::{Args, Reply};
@@ -56,30 +56,42 @@ struct Operation {
     overflow: Overflow,
 }
 
+/// What an operation comes to.
+struct Done {
+    /// What the client is told; null where the integer would overflow and must not.
+    answer: Option<i64>,
+    /// The integer if it becomes another one.
+    new: Option<i64>,
+}
+
 impl Operation {
     fn writes(&self) -> bool {
         !matches!(self.verb, Verb::Get)
     }
 
-    /// Changes the integer unless it would overflow and must not; replies what the client is told. True: it is
-    /// another one now.
-    fn write(&self, value: &mut [u8], reply: &mut Reply<'_>) -> bool {
+    /// Reads the integer and works out the rest; changes nothing.
+    fn done_on(&self, value: &[u8]) -> Done {
         let old = self.of.read(value, self.at);
-        let (sum, tell_old) = match self.verb {
-            Verb::Get => return false,
-            Verb::Set(new) => (self.of.sum(new, 0, self.overflow), true),
-            Verb::Add(by) => (self.of.sum(old, by, self.overflow), false),
+        let sum = match self.verb {
+            Verb::Get => Ok(old),
+            Verb::Set(new) => self.of.sum(new, 0, self.overflow),
+            Verb::Add(by) => self.of.sum(old, by, self.overflow),
         };
         match sum {
             Ok(new) | Err(Some(new)) => {
-                self.of.write(value, self.at, new);
-                reply.int(if tell_old { old } else { new });
-                old != new
+                let answer = if matches!(self.verb, Verb::Add(_)) { new } else { old };
+                Done { answer: Some(answer), new: (new != old).then_some(new) }
             }
-            Err(None) => {
-                reply.null();
-                false
-            }
+            Err(None) => Done { answer: None, new: None },
+        }
+    }
+}
+
+impl Done {
+    fn tell(&self, reply: &mut Reply<'_>) {
+        match self.answer {
+            Some(answer) => reply.int(answer),
+            None => reply.null(),
         }
     }
 }
@@ -183,25 +195,51 @@ fn run(shard: &mut Shard, call: &Call<'_>, may_write: bool, reply: &mut Reply<'_
     let Some(written_bits) = written_bits else {
         let value = read(shard, call)?.map_or(&b""[..], |item| item.value());
         reply.array(count);
-        let mut operations = Operations::of(call.args);
-        while let Some(operation) = operations.read()? {
-            reply.int(operation.of.read(value, operation.at));
-        }
+        tell_while_unchanged(&mut Operations::of(call.args), value, reply)?;
         return Ok(Outcome::READ);
     };
     if !may_write {
         return Err(Fault::text("ERR BITFIELD_RO only supports the GET subcommand"));
     }
-    // The string grows even if every write is refused for its overflow.
-    let (value, mut changed) = grow(shard, call, written_bits.div_ceil(8))?;
-    reply.array(count);
+    let bytes = written_bits.div_ceil(8);
     let mut operations = Operations::of(call.args);
-    while let Some(operation) = operations.read()? {
-        if operation.writes() {
-            changed |= operation.write(value, reply);
-        } else {
-            reply.int(operation.of.read(value, operation.at));
+    // As long as nothing changes the item is only read, so that it keeps its version and no transaction that
+    // watches it is undone.
+    let mut changing = None;
+    reply.array(count);
+    if let Some(item) = find(shard, call)?
+        && item.value().len() as u64 >= bytes
+    {
+        changing = tell_while_unchanged(&mut operations, item.value(), reply)?;
+        if changing.is_none() {
+            return Ok(Outcome::READ);
         }
     }
+    // The string grows even if every write is refused for its overflow.
+    let (value, mut changed) = grow(shard, call, bytes)?;
+    while let Some(operation) = changing.take().map_or_else(|| operations.read(), |first| Ok(Some(first)))? {
+        let done = operation.done_on(value);
+        if let Some(new) = done.new {
+            operation.of.write(value, operation.at, new);
+            changed = true;
+        }
+        done.tell(reply);
+    }
     Ok(Outcome::changed_if(changed))
+}
+
+/// Answers operations up to the first that changes something, which is returned undone.
+fn tell_while_unchanged(
+    operations: &mut Operations<'_>,
+    value: &[u8],
+    reply: &mut Reply<'_>,
+) -> Result<Option<Operation>, Fault> {
+    while let Some(operation) = operations.read()? {
+        let done = operation.done_on(value);
+        if done.new.is_some() {
+            return Ok(Some(operation));
+        }
+        done.tell(reply);
+    }
+    Ok(None)
 }

@@ -27,7 +27,7 @@ pub static ROWS: &[Command] = &[
         flags: flag::WRITE | flag::DENYOOM | flag::FAST,
         keys: Keys::FIRST,
         group: "string",
-        since: "2.0.0",
+        since: "0.1.0",
         summary: "Adds bytes at the start of a string, which is made if there is none.",
         complexity: "O(N) for N bytes of the result",
         handler: Handler::Shard(prepend),

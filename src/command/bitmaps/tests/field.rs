@@ -51,6 +51,23 @@ fn the_string_grows_even_if_nothing_is_written_into_it() {
 }
 
 #[test]
+fn what_changes_nothing_leaves_the_version() {
+    let mut one = OneShard::new();
+    one.run("SET k AB");
+    let version = one.item("k").unwrap().version();
+    for line in [
+        "BITFIELD k SET u8 0 65 SET u8 8 66",
+        "BITFIELD k INCRBY u8 0 0 GET u8 0",
+        "BITFIELD k OVERFLOW FAIL INCRBY u8 0 200 SET u8 #1 300",
+    ] {
+        assert!(!one.changes(line), "{line}");
+        assert_eq!(one.item("k").unwrap().version(), version, "{line}");
+    }
+    one.check(&[("BITFIELD k SET u8 0 65 INCRBY u8 8 1 GET u8 8 INCRBY u8 8 0", "*4 :65 :67 :67 :67")]);
+    assert_ne!(one.item("k").unwrap().version(), version);
+}
+
+#[test]
 fn a_command_is_refused_as_a_whole() {
     let mut one = OneShard::new();
     one.put_list("l");
