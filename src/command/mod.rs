@@ -67,7 +67,8 @@ impl Outcome {
 /// What a handler of one key is given.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
-    /// The command's arguments; for a part of a spread command the name, then this part's key and what belongs to it.
+    /// The command's arguments. For a part of a spread command: one argument that says nothing, then this part's key
+    /// and what belongs to it.
     pub args: Args<'a>,
     /// The command's key, with the shard's *physical* database and the hash computed when it was routed.
     pub key: Key<'a>,
