@@ -128,12 +128,14 @@ pub enum Wait {
 }
 
 /// When the core wants to hear that a buffer has left.
+///
+/// A send that the kernel takes at once, as most are, is over when the next turn has submitted it, and is told when
+/// that turn's wait ends. Nobody need be told earlier, unless something is to follow it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Report {
-    /// With whatever else ends the wait: nothing depends on it. A buffer that the kernel takes at once
-    /// does not end the wait of the turn that submits it; one that had to wait for the peer does.
+    /// With whatever else ends the wait: nothing is held back until then.
     Lazily,
-    /// At once: the core holds more output, or input, until this has left.
+    /// The next turn does not sleep: more output, held input or a close follows this.
     AtOnce,
 }
 

@@ -355,3 +355,13 @@ impl Driver for Poll {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, Slots};
+
+    #[test]
+    fn idle_connection_takes_less_than_a_cache_line() {
+        assert!(Slots::<Connection>::SLOT_BYTES <= 64);
+    }
+}

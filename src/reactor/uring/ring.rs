@@ -165,6 +165,12 @@ impl Ring {
         }
     }
 
+    /// Whether entering would bring completions that are not in the queue yet.
+    pub fn has_work(&mut self) -> bool {
+        let queue = self.ring.submission();
+        queue.taskrun() || queue.cq_overflow()
+    }
+
     /// Whether the kernel holds completions for which there was no room. Entering delivers them.
     #[inline]
     pub fn has_overflown(&mut self) -> bool {
