@@ -1,7 +1,7 @@
 //! Size classes: which chunk an item of so many bytes gets.
 //!
-//! Chunks divide their page evenly (to 4 bytes, 8 above 128) and neighbours are at most an eighth apart, from 16
-//! bytes to an eighth of a page. One class more holds the descriptors of large values; above it, large values
+//! Chunks divide their page evenly (to 4 bytes, 8 above 128, 16 in the largest arenas) and neighbours are at most an eighth apart, from 16
+//! bytes to an eighth of a page (a ninth where the even split allows it, which suits values of 2^n bytes). One class more holds the descriptors of large values; above it, large values
 //! are told apart by size in half doublings, so that eviction can weigh them like the others. Those classes have
 //! no pages.
 
@@ -28,15 +28,15 @@ pub(crate) struct Classes {
 }
 
 impl Classes {
-    /// The classes for pages of this size (16 KiB to 64 KiB).
-    pub(crate) fn new(page_bytes: usize) -> Classes {
+    /// The classes for pages of this size (16 KiB to 64 KiB), whose chunks are multiples of `unit_bytes` (4 to 16).
+    pub(crate) fn new(page_bytes: usize, unit_bytes: usize) -> Classes {
         let largest = page_bytes / CHUNKS_PER_PAGE_MIN;
         let mut chunk_bytes = vec![CHUNK_BYTES_MIN as u16];
         let mut last = CHUNK_BYTES_MIN;
         while last < largest {
-            let step = if last < 64 { last + 4 } else { (last * 9 / 8).min(largest) };
-            let chunks = page_bytes.div_ceil(step);
-            let align = if step > 128 { 8 } else { 4 };
+            let step = (last * 10 / 9).clamp(last + unit_bytes, largest);
+            let chunks = page_bytes.div_ceil(step).min(page_bytes / last - 1);
+            let align = if step > 128 { unit_bytes.max(8) } else { unit_bytes };
             let next = (page_bytes / chunks / align * align).max(last + align);
             chunk_bytes.push(next as u16);
             last = next;
@@ -50,7 +50,7 @@ impl Classes {
             }
             *entry = class as ClassId;
         }
-        chunk_bytes.push(DESCRIPTOR_BYTES as u16);
+        chunk_bytes.push(DESCRIPTOR_BYTES.next_multiple_of(unit_bytes) as u16);
         chunk_bytes.resize(chunk_bytes.len() + LARGE_CLASSES, 0);
         Classes { chunk_bytes, by_size, descriptor, page_bytes }
     }
@@ -115,13 +115,16 @@ mod tests {
 
     #[test]
     fn neighbours_are_at_most_an_eighth_apart() {
-        for page_bytes in [16 << 10, 32 << 10, 64 << 10] {
-            let classes = Classes::new(page_bytes);
+        for (page_bytes, unit) in [(16 << 10, 4), (32 << 10, 4), (64 << 10, 4), (64 << 10, 8), (64 << 10, 16)]
+        {
+            let classes = Classes::new(page_bytes, unit);
             let sizes: Vec<_> = (0..classes.descriptor()).map(|class| classes.chunk_bytes(class)).collect();
             assert_eq!(*sizes.last().unwrap(), page_bytes / 8);
             for pair in sizes.windows(2) {
-                assert!(pair[1] > pair[0]);
-                assert!(pair[1] - pair[0] <= (pair[0] / 8).max(4), "{} {}", pair[0], pair[1]);
+                assert!(pair[1] > pair[0] && pair[1] % unit == 0);
+                // Both are rounded down to their alignment.
+                let eighth = pair[0] / 8 + 8;
+                assert!(pair[1] - pair[0] <= eighth.max(unit), "{} {}", pair[0], pair[1]);
             }
             assert!(classes.count() <= 128, "{}", classes.count());
         }
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_item_gets_the_smallest_chunk_that_holds_it() {
-        let classes = Classes::new(64 << 10);
+        let classes = Classes::new(64 << 10, 4);
         for bytes in 0..=8192 {
             let class = classes.of_item(bytes).unwrap();
             assert!(classes.chunk_bytes(class) >= bytes);
@@ -140,7 +143,7 @@ mod tests {
 
     #[test]
     fn blobs_are_classed_in_half_doublings() {
-        let classes = Classes::new(64 << 10);
+        let classes = Classes::new(64 << 10, 4);
         for bytes in [2048, 3071, 3072, 4095, 4096, 100_000, 536_870_911] {
             let class = classes.of_blob(bytes);
             assert!(classes.is_large(class) && usize::from(class) < classes.count());

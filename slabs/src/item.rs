@@ -17,8 +17,9 @@
 //! A free chunk has no LIVE and no ORPHAN bit; its first two bytes link the free list of its page.
 //! Owns the layout; which chunk an item is in, and why, is not known here.
 
-use std::marker::PhantomData;
+use std::ptr::NonNull;
 
+use crate::class::Classes;
 use crate::meta::{EXPIRE_AT_MS_MAX, Kind, Meta};
 
 const VALUE_LEN: usize = 4;
@@ -86,26 +87,92 @@ pub(crate) fn payload_offset(layout: u8) -> usize {
     usize::from(PAYLOAD[usize::from(layout >> 4)])
 }
 
+/// A key to be compared with items: their lengths and databases are compared at once.
+pub(crate) struct Wanted<'a> {
+    head: u64,
+    key: &'a [u8],
+}
+
+/// What a lookup found.
+pub(crate) struct Match {
+    /// The item.
+    pub(crate) raw: Raw,
+    /// Where its key begins.
+    payload: *mut u8,
+    /// It is not large and has no optional fields, hence no expiry.
+    pub(crate) plain: bool,
+}
+
+/// Key length and database in the eight bytes from `VALUE_LEN` on.
+const WANTED_MASK: u64 = 0x00ff_ffff_0000;
+
+/// The same, and the flags of the layout byte, which are all 0 in an item without optional fields.
+const PLAIN_MASK: u64 = WANTED_MASK | 0xf0 << 40;
+
+impl<'a> Wanted<'a> {
+    /// The key of an item in this database. Longer keys than items can have are equal to none.
+    #[inline]
+    pub(crate) fn new(db: u8, key: &'a [u8]) -> Wanted<'a> {
+        Wanted { head: (key.len() as u64) << 16 ^ u64::from(db) << 32, key }
+    }
+}
+
+/// Whether the bytes at `at`, as many as `key` has, are those of `key`. Keys are short: no call for them.
+#[inline]
+fn same_bytes(at: *const u8, key: &[u8]) -> bool {
+    let length = key.len();
+    let word = |offset: usize| {
+        // SAFETY: `offset + 8 <= length`, and both sides have `length` bytes, as the caller knows.
+        unsafe {
+            (
+                at.add(offset).cast::<u64>().read_unaligned(),
+                key.as_ptr().add(offset).cast::<u64>().read_unaligned(),
+            )
+        }
+    };
+    if (8..=64).contains(&length) {
+        let last = length - 8;
+        if last <= 8 {
+            let (first, other_first) = word(0);
+            let (rest, other_rest) = word(last);
+            return (first ^ other_first) | (rest ^ other_rest) == 0;
+        }
+        let mut offset = 0;
+        while offset < last {
+            let (one, other) = word(offset);
+            if one != other {
+                return false;
+            }
+            offset += 8;
+        }
+        let (one, other) = word(last);
+        return one == other;
+    }
+    // SAFETY: as above.
+    unsafe { std::slice::from_raw_parts(at, length) == key }
+}
+
 /// A chunk that holds an item, or held one.
 ///
 /// Made by `Pages` only, for chunks inside its arena, of at least 16 bytes, whose contents are an item that was
 /// laid out here; so the accessors can trust the lengths. It borrows nothing: whoever holds one keeps it no longer
 /// than the chunk stays allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Raw(*mut u8);
+pub(crate) struct Raw(NonNull<u8>);
 
 impl Raw {
     /// # Safety
     /// `chunk` points to a chunk of a live arena, and the contract of the type holds for it.
     #[inline]
     pub(crate) unsafe fn new(chunk: *mut u8) -> Raw {
-        Raw(chunk)
+        // SAFETY: chunks lie in a mapping, which does not begin at 0.
+        Raw(unsafe { NonNull::new_unchecked(chunk) })
     }
 
     /// The chunk's address, for prefetching.
     #[inline]
     pub(crate) fn address(self) -> *const u8 {
-        self.0
+        self.0.as_ptr()
     }
 
     #[inline]
@@ -330,7 +397,7 @@ impl Raw {
             return self.blob();
         }
         // SAFETY: key and value lie in the chunk, by the type's contract.
-        unsafe { self.0.add(payload_offset(self.layout())) }
+        unsafe { self.0.as_ptr().add(payload_offset(self.layout())) }
     }
 
     /// The blob of a large item: key, then value.
@@ -380,8 +447,24 @@ impl Raw {
 
     /// Whether this is the item of that key.
     #[inline]
-    pub(crate) fn is(self, db: u8, key: &[u8]) -> bool {
-        self.db() == db && self.key() == key
+    pub(crate) fn is(self, wanted: &Wanted) -> bool {
+        self.match_with(wanted).is_some()
+    }
+
+    /// The item's parts that a reader wants, if it is the item of that key. An item without optional fields is told
+    /// by one compare of its header, and where its value begins follows from the key.
+    #[inline(always)]
+    pub(crate) fn match_with(self, wanted: &Wanted) -> Option<Match> {
+        let head = u64::from_le(self.load(VALUE_LEN));
+        if head & PLAIN_MASK == wanted.head {
+            let payload = self.0.as_ptr().wrapping_add(HEADER_BYTES);
+            return same_bytes(payload, wanted.key).then_some(Match { raw: self, payload, plain: true });
+        }
+        if head & WANTED_MASK != wanted.head {
+            return None;
+        }
+        let payload = self.payload();
+        same_bytes(payload, wanted.key).then_some(Match { raw: self, payload, plain: false })
     }
 
     // -- laying out
@@ -427,7 +510,7 @@ impl Raw {
         if from != to && !self.is_large() {
             let key_len = self.key_len();
             // SAFETY: old and new value lie in the chunk, which has room for the new layout; `copy` allows overlap.
-            unsafe { std::ptr::copy(self.0.add(from + key_len), self.0.add(to + key_len), both) };
+            unsafe { self.0.add(from + key_len).copy_to(self.0.add(to + key_len), both) };
         }
         self.lay_out_again(key, value_len, meta);
     }
@@ -435,7 +518,7 @@ impl Raw {
     /// Copies a whole item, of this many bytes, to a free chunk of another class or page.
     pub(crate) fn copy_to(self, other: Raw, item_bytes: usize) {
         // SAFETY: both chunks hold `item_bytes` and are different.
-        unsafe { std::ptr::copy_nonoverlapping(self.0, other.0, item_bytes) };
+        unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), other.0.as_ptr(), item_bytes) };
     }
 
     /// Bytes in its chunk: header, optional fields, and key and value unless large.
@@ -465,15 +548,22 @@ impl Raw {
 #[derive(Clone, Copy)]
 pub struct Item<'a> {
     raw: Raw,
-    bytes: u32,
-    store: PhantomData<&'a [u8]>,
+    value: *const u8,
+    classes: &'a Classes,
 }
 
 impl<'a> Item<'a> {
-    /// `bytes`: what the item is charged, without a blob.
+    /// The item in a chunk of a store with these classes, which lends it.
     #[inline]
-    pub(crate) fn new(raw: Raw, bytes: u32) -> Item<'a> {
-        Item { raw, bytes, store: PhantomData }
+    pub(crate) fn new(raw: Raw, classes: &'a Classes) -> Item<'a> {
+        let value = raw.payload().wrapping_add(raw.key_len());
+        Item { raw, value, classes }
+    }
+
+    /// The item that was found for this key.
+    #[inline(always)]
+    pub(crate) fn matched(found: &Match, key: &[u8], classes: &'a Classes) -> Item<'a> {
+        Item { raw: found.raw, value: found.payload.wrapping_add(key.len()), classes }
     }
 
     /// The database.
@@ -491,7 +581,8 @@ impl<'a> Item<'a> {
     /// The value.
     #[inline]
     pub fn value(&self) -> &'a [u8] {
-        self.raw.value()
+        // SAFETY: `value` is where the item's value begins; the item borrows the store, so it stays.
+        unsafe { std::slice::from_raw_parts(self.value, self.raw.value_len()) }
     }
 
     /// The value's type.
@@ -542,7 +633,11 @@ impl<'a> Item<'a> {
 
     /// Bytes that the item takes: its chunk and, if large, its blob. Not its share of the index.
     pub fn bytes(&self) -> u64 {
-        let blob = if self.raw.is_large() { crate::large::charged_bytes(self.raw.blob()) } else { 0 };
-        u64::from(self.bytes) + blob
+        if self.raw.is_large() {
+            let descriptor = self.classes.chunk_bytes(self.classes.descriptor());
+            return descriptor as u64 + crate::large::charged_bytes(self.raw.blob());
+        }
+        let class = self.classes.of_item(self.raw.chunk_bytes_used()).unwrap_or(0);
+        self.classes.chunk_bytes(class) as u64
     }
 }

@@ -8,8 +8,9 @@ use std::str::FromStr;
 pub struct Options {
     /// Everything that the ledger counts stays at or under this, but for one page and one large value.
     pub budget_bytes: u64,
-    /// The largest budget that may be set later; 0 is the machine's memory or the budget, whichever is larger.
-    /// Reserves addresses, not memory.
+    /// The largest budget that may be set later; 0 is the machine's memory but at most 16 GiB, or the budget if that
+    /// is larger. Reserves addresses, not memory. Above 16 GiB chunks are rounded to 8 bytes instead of 4, above
+    /// 32 GiB to 16.
     pub reserve_bytes: u64,
     /// The largest value that is taken, up to 512 MiB.
     pub item_bytes_max: u64,

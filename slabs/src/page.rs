@@ -8,20 +8,33 @@
 use std::rc::Rc;
 
 use crate::arena::Range;
-use crate::class::{CHUNK_BYTES_MIN, ClassId, Classes};
+use crate::class::{ClassId, Classes};
 use crate::item::{Item, Raw};
 
-/// A chunk: page number and slot.
+/// A chunk: its offset in the arena, in units of 4 to 16 bytes.
 pub(crate) type Handle = u32;
 /// Number of a page.
 pub(crate) type PageId = u32;
 /// No page, or no handle.
 pub(crate) const NONE: u32 = u32::MAX;
 
-const NO_SLOT: u16 = u16::MAX;
+/// Up to here handles count 4 bytes, so that chunks waste the least; twice as many bytes for twice the arena.
+pub(crate) const ARENA_BYTES_FINE: u64 = 16 << 30;
+
+fn unit_bits_for(reserve_bytes: u64) -> u32 {
+    if reserve_bytes <= ARENA_BYTES_FINE {
+        2
+    } else if reserve_bytes <= 2 * ARENA_BYTES_FINE {
+        3
+    } else {
+        4
+    }
+}
+
+const NO_UNIT: u16 = u16::MAX;
 /// The class of a page that has none.
 const CLASSLESS: ClassId = ClassId::MAX;
-/// An arena cannot be larger: 32-bit handles end here.
+/// An arena cannot be larger: 32-bit handles that count 16 bytes end here.
 pub(crate) const ARENA_BYTES_MAX: u64 = 64 << 30;
 /// Spare pages that are kept for the next class that grows, at least; beyond it a share of the pages held.
 const SPARE_PAGES_MIN: usize = 16;
@@ -33,7 +46,7 @@ struct Page {
     used: u16,
     /// Chunks that were ever used since the page joined its class: those behind have no contents.
     fresh: u16,
-    /// First free chunk before `fresh`.
+    /// First free chunk before `fresh`, in units from the page's start.
     free: u16,
     /// Items with an expiry.
     volatile: u16,
@@ -57,10 +70,9 @@ pub(crate) struct Pages {
     range: Rc<Range>,
     base: *mut u8,
     page_bits: u32,
-    slot_bits: u32,
+    /// log2 of the bytes that a handle counts.
+    unit_bits: u32,
     classes: Classes,
-    /// Bytes of a chunk, by page; 0 without a class. Apart from the records, so that it stays in the CPU's cache.
-    chunk_bytes: Vec<u16>,
     records: Vec<Page>,
     /// No item of the page dies earlier.
     due_ms: Vec<u64>,
@@ -75,7 +87,8 @@ impl Pages {
     /// An arena that can grow to `reserve_bytes`. The error is an errno.
     pub(crate) fn new(page_bytes: usize, reserve_bytes: u64, huge_pages: bool) -> Result<Pages, i32> {
         let page_bits = page_bytes.ilog2();
-        let classes = Classes::new(page_bytes);
+        let unit_bits = unit_bits_for(reserve_bytes);
+        let classes = Classes::new(page_bytes, 1 << unit_bits);
         let pages_max = (reserve_bytes.min(ARENA_BYTES_MAX) >> page_bits) as u32;
         let range = Range::reserve((pages_max as usize) << page_bits, huge_pages)?;
         let by_class = (0..=classes.descriptor())
@@ -85,9 +98,8 @@ impl Pages {
             base: range.base(),
             range: Rc::new(range),
             page_bits,
-            slot_bits: page_bits - CHUNK_BYTES_MIN.ilog2(),
+            unit_bits,
             classes,
-            chunk_bytes: Vec::new(),
             records: Vec::new(),
             due_ms: Vec::new(),
             by_class,
@@ -121,8 +133,7 @@ impl Pages {
     /// Bytes of the records.
     pub(crate) fn table_bytes(&self) -> u64 {
         let lists: usize = self.by_class.iter().map(|class| class.pages.capacity() * 4).sum();
-        (self.chunk_bytes.capacity() * 2
-            + self.records.capacity() * size_of::<Page>()
+        (self.records.capacity() * size_of::<Page>()
             + self.due_ms.capacity() * 8
             + (self.spare.capacity() + self.vacant.capacity()) * 4
             + lists) as u64
@@ -182,19 +193,28 @@ impl Pages {
 
     // -- handles
 
+    /// The chunk in a slot of a page that has a class.
     #[inline]
     pub(crate) fn handle(&self, page: PageId, slot: u32) -> Handle {
-        page << self.slot_bits | slot
+        let chunk_bytes = self.classes.chunk_bytes(self.records[page as usize].class) as u32;
+        self.first_unit(page) + ((slot * chunk_bytes) >> self.unit_bits)
     }
 
+    #[inline]
+    fn first_unit(&self, page: PageId) -> Handle {
+        page << (self.page_bits - self.unit_bits)
+    }
+
+    /// The page of a chunk.
     #[inline]
     pub(crate) fn page_of(&self, handle: Handle) -> PageId {
-        handle >> self.slot_bits
+        handle >> (self.page_bits - self.unit_bits)
     }
 
-    #[inline]
+    /// Which chunk of its page it is. Divides: not for the hot path.
     pub(crate) fn slot_of(&self, handle: Handle) -> u32 {
-        handle & ((1 << self.slot_bits) - 1)
+        let unit = handle - self.first_unit(self.page_of(handle));
+        (unit << self.unit_bits) / self.chunk_bytes(handle) as u32
     }
 
     /// The slab class of a chunk (that of descriptors for a large value).
@@ -216,18 +236,16 @@ impl Pages {
     /// Bytes of the chunk.
     #[inline]
     pub(crate) fn chunk_bytes(&self, handle: Handle) -> usize {
-        usize::from(self.chunk_bytes[self.page_of(handle) as usize])
+        self.classes.chunk_bytes(self.class_of(handle))
     }
 
     /// The chunk's contents.
     #[inline]
     pub(crate) fn raw(&self, handle: Handle) -> Raw {
-        let page = self.page_of(handle) as usize;
-        let slot = self.slot_of(handle) as usize;
-        let chunk_bytes = usize::from(self.chunk_bytes[page]);
-        debug_assert!(chunk_bytes > 0 && slot * chunk_bytes < 1 << self.page_bits);
-        // SAFETY: the page has a record (indexed above) and so lies in the arena; slots end within their page.
-        unsafe { Raw::new(self.base.add((page << self.page_bits) + slot * chunk_bytes)) }
+        let offset = (handle as usize) << self.unit_bits;
+        debug_assert!(offset >> self.page_bits < self.records.len());
+        // SAFETY: handles are made here, for chunks of pages of the arena.
+        unsafe { Raw::new(self.base.add(offset)) }
     }
 
     /// The live item in a slot, if there is one.
@@ -241,7 +259,7 @@ impl Pages {
     /// The item as the world sees it.
     #[inline]
     pub(crate) fn item(&self, handle: Handle) -> Item<'_> {
-        Item::new(self.raw(handle), self.chunk_bytes(handle) as u32)
+        Item::new(self.raw(handle), &self.classes)
     }
 
     /// Asks the CPU for the beginning of a chunk.
@@ -265,20 +283,21 @@ impl Pages {
         list.requested_bytes += requested_bytes as u64;
         let record = &mut self.records[page as usize];
         record.used += 1;
-        let slot = record.free;
-        if slot == NO_SLOT {
-            let slot = u32::from(record.fresh);
+        let unit = record.free;
+        if unit == NO_UNIT {
+            let chunk_bytes = self.classes.chunk_bytes(class) as u32;
+            let unit = (u32::from(record.fresh) * chunk_bytes) >> self.unit_bits;
             record.fresh += 1;
             if usize::from(record.fresh) == self.classes.chunks_per_page(class) {
                 self.unlink_room(page);
             }
-            return Some(self.handle(page, slot));
+            return Some(self.first_unit(page) + unit);
         }
-        let handle = self.handle(page, u32::from(slot));
+        let handle = self.first_unit(page) + u32::from(unit);
         let next = self.raw(handle).next_free();
         let record = &mut self.records[page as usize];
         record.free = next;
-        if next == NO_SLOT && usize::from(record.fresh) == self.classes.chunks_per_page(class) {
+        if next == NO_UNIT && usize::from(record.fresh) == self.classes.chunks_per_page(class) {
             self.unlink_room(page);
         }
         Some(handle)
@@ -307,15 +326,15 @@ impl Pages {
     #[inline]
     pub(crate) fn free(&mut self, handle: Handle, requested_bytes: usize) {
         let page = self.page_of(handle);
-        let slot = self.slot_of(handle) as u16;
+        let unit = (handle - self.first_unit(page)) as u16;
         let raw = self.raw(handle);
         debug_assert!(raw.is_live() || raw.is_orphan(), "chunk freed twice");
         let record = &mut self.records[page as usize];
         let class = record.class;
         raw.set_free(record.free);
         let had_room =
-            record.free != NO_SLOT || usize::from(record.fresh) < self.classes.chunks_per_page(class);
-        record.free = slot;
+            record.free != NO_UNIT || usize::from(record.fresh) < self.classes.chunks_per_page(class);
+        record.free = unit;
         record.used -= 1;
         let empty = record.used == 0;
         let list = &mut self.by_class[usize::from(class)];
@@ -372,13 +391,12 @@ impl Pages {
         let list = &mut self.by_class[usize::from(class)];
         let position = list.pages.len() as u32;
         list.pages.push(page);
-        self.chunk_bytes[page as usize] = self.classes.chunk_bytes(class) as u16;
         self.due_ms[page as usize] = u64::MAX;
         self.records[page as usize] = Page {
             class,
             used: 0,
             fresh: 0,
-            free: NO_SLOT,
+            free: NO_UNIT,
             volatile: 0,
             position,
             room_before: NONE,
@@ -397,13 +415,12 @@ impl Pages {
                 if page == self.pages_max {
                     return None;
                 }
-                self.chunk_bytes.push(0);
                 self.due_ms.push(u64::MAX);
                 self.records.push(Page {
                     class: CLASSLESS,
                     used: 0,
                     fresh: 0,
-                    free: NO_SLOT,
+                    free: NO_UNIT,
                     volatile: 0,
                     position: 0,
                     room_before: NONE,
@@ -424,7 +441,6 @@ impl Pages {
         let (class, position) = (record.class, record.position as usize);
         record.class = CLASSLESS;
         record.fresh = 0;
-        self.chunk_bytes[page as usize] = 0;
         self.due_ms[page as usize] = u64::MAX;
         let list = &mut self.by_class[usize::from(class)].pages;
         list.swap_remove(position);

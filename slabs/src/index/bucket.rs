@@ -20,6 +20,12 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
+    /// The handle in a lane that a probe found.
+    #[inline(always)]
+    pub(crate) fn handle(&self, lane: u32) -> Handle {
+        self.handles[lane as usize]
+    }
+
     /// No entries.
     pub(crate) const EMPTY: Bucket =
         Bucket { tags: [0; LANES], spare: 0, next: 0, version: 0, handles: [0; LANES] };

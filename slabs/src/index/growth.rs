@@ -5,9 +5,9 @@ use super::{BUCKET_BYTES, Index, LEVEL_MIN, OS_PAGE_BYTES, RELEASE_BYTES};
 use crate::page::Handle;
 
 /// Entries per bucket, in tenths, above which the index grows.
-const LOAD_MAX_TENTHS: u64 = 65;
+const LOAD_MAX_TENTHS: u64 = 60;
 /// Entries per bucket, in tenths, below which it shrinks.
-const LOAD_MIN_TENTHS: u64 = 45;
+const LOAD_MIN_TENTHS: u64 = 40;
 
 impl Index {
     /// Whether the buckets are fuller than they should be.
@@ -36,7 +36,7 @@ impl Index {
         let new = (1 << self.level) + old;
         self.split += 1;
         if self.split == 1 << self.level {
-            self.level += 1;
+            self.set_level(self.level + 1);
             self.split = 0;
         }
         let bytes = (self.buckets() as usize * BUCKET_BYTES).next_multiple_of(OS_PAGE_BYTES);
@@ -57,7 +57,7 @@ impl Index {
     /// Joins the last bucket with the one it was divided from.
     pub(crate) fn join(&mut self) {
         if self.split == 0 {
-            self.level -= 1;
+            self.set_level(self.level - 1);
             self.split = 1 << self.level;
         }
         let (into, from) = (self.split - 1, (1 << self.level) + self.split - 1);

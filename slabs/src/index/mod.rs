@@ -32,6 +32,8 @@ pub(crate) struct Index {
     overflow: Range,
     /// There are `2^level + split` buckets; those below `split` have been divided at this level.
     level: u32,
+    /// `2^level - 1`.
+    mask: u64,
     split: u64,
     count: u64,
     /// Bytes of the array that were touched and not given back.
@@ -58,6 +60,7 @@ impl Index {
             array: Range::reserve(reserve, huge_pages)?,
             overflow: Range::reserve(reserve, huge_pages)?,
             level: LEVEL_MIN,
+            mask: (1 << LEVEL_MIN) - 1,
             split: 0,
             count: 0,
             array_bytes: BUCKET_BYTES << LEVEL_MIN,
@@ -79,15 +82,21 @@ impl Index {
         (self.array_bytes + overflow.next_multiple_of(OS_PAGE_BYTES)) as u64
     }
 
+    fn set_level(&mut self, level: u32) {
+        self.level = level;
+        self.mask = (1 << level) - 1;
+    }
+
+    #[inline]
     fn buckets(&self) -> u64 {
-        (1 << self.level) + self.split
+        self.mask + 1 + self.split
     }
 
     /// The bucket that a hash belongs to.
     #[inline]
     fn address(&self, hash: u64) -> u64 {
-        let wide = hash & ((2 << self.level) - 1);
-        if wide < self.buckets() { wide } else { wide & ((1 << self.level) - 1) }
+        let wide = hash & (self.mask * 2 + 1);
+        if wide <= self.mask + self.split { wide } else { wide & self.mask }
     }
 
     #[inline]
@@ -139,24 +148,55 @@ impl Index {
     /// The entry of this hash that `is` the one.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(Handle) -> bool) -> Option<(Slot, Handle)> {
+        self.search(hash, |handle| is(handle).then_some(handle))
+    }
+
+    /// The first entry of this hash that `what` makes something of.
+    #[inline(always)]
+    pub(crate) fn search<T>(
+        &self,
+        hash: u64,
+        mut what: impl FnMut(Handle) -> Option<T>,
+    ) -> Option<(Slot, T)> {
+        let at = self.at(self.address(hash));
+        let bucket = self.see(at);
         let tag = tag_of(hash);
-        let mut at = self.at(self.address(hash));
-        loop {
+        let mut lanes = lanes_with(bucket, tag);
+        while lanes != 0 {
+            let lane = lanes.trailing_zeros();
+            if let Some(found) = what(bucket.handle(lane)) {
+                return Some((Slot { bucket: at, lane }, found));
+            }
+            lanes &= lanes - 1;
+        }
+        if bucket.next == 0 {
+            return None;
+        }
+        self.search_further(bucket.next, tag, &mut what)
+    }
+
+    #[inline(never)]
+    fn search_further<T>(
+        &self,
+        first: u32,
+        tag: u8,
+        what: &mut impl FnMut(Handle) -> Option<T>,
+    ) -> Option<(Slot, T)> {
+        let mut number = first;
+        while number != 0 {
+            let at = self.overflow_at(number);
             let bucket = self.see(at);
             let mut lanes = lanes_with(bucket, tag);
             while lanes != 0 {
                 let lane = lanes.trailing_zeros();
-                let handle = bucket.handles[lane as usize];
-                if is(handle) {
-                    return Some((Slot { bucket: at, lane }, handle));
+                if let Some(found) = what(bucket.handle(lane)) {
+                    return Some((Slot { bucket: at, lane }, found));
                 }
                 lanes &= lanes - 1;
             }
-            if bucket.next == 0 {
-                return None;
-            }
-            at = self.overflow_at(bucket.next);
+            number = bucket.next;
         }
+        None
     }
 
     /// The entry's item is in another chunk now.
@@ -236,7 +276,7 @@ impl Index {
         self.array.release(0, self.array_bytes.next_multiple_of(OS_PAGE_BYTES));
         let overflow = self.overflow_count as usize * BUCKET_BYTES;
         self.overflow.release(0, overflow.next_multiple_of(OS_PAGE_BYTES));
-        self.level = LEVEL_MIN;
+        self.set_level(LEVEL_MIN);
         self.split = 0;
         self.count = 0;
         self.array_bytes = BUCKET_BYTES << LEVEL_MIN;

@@ -191,11 +191,13 @@ impl Store {
     }
 
     /// Reclaims the item of a key if it is dead. True: it was.
+    #[cold]
     pub fn reclaim(&mut self, key: &Key, now_ms: u64) -> bool {
         let hash = key.slot_hash();
         match self.find(hash, key) {
             Some((slot, handle)) if self.pages.raw(handle).is_expired(now_ms) => {
                 self.expire(hash, slot, handle, now_ms);
+                self.counters.expired_by_touch += 1;
                 true
             }
             _ => false,

@@ -15,8 +15,8 @@ mod write;
 use crate::evict::Evictor;
 use crate::hash::{Hasher, Key};
 use crate::index::{Index, Slot};
-use crate::item::Raw;
-use crate::page::{ARENA_BYTES_MAX, Handle, Pages};
+use crate::item::{Raw, Wanted};
+use crate::page::{ARENA_BYTES_FINE, ARENA_BYTES_MAX, Handle, Pages};
 use crate::pin::Pins;
 use crate::stats::Counters;
 use crate::{BuildError, Options, Policy, VALUE_BYTES_MAX};
@@ -83,7 +83,7 @@ impl Store {
             return Err(BuildError::BudgetTooSmall { minimum_bytes });
         }
         let reserve_bytes = match options.reserve_bytes {
-            0 => room::machine_bytes().min(ARENA_BYTES_MAX),
+            0 => room::machine_bytes().min(ARENA_BYTES_FINE),
             bytes => bytes,
         };
         let reserve_bytes = reserve_bytes.max(options.budget_bytes);
@@ -134,7 +134,8 @@ impl Store {
     /// The item of a key, dead or alive.
     #[inline]
     fn find(&self, hash: u64, key: &Key) -> Option<(Slot, Handle)> {
-        self.index.find(hash, |handle| self.pages.raw(handle).is(key.db, key.bytes))
+        let wanted = Wanted::new(key.db, key.bytes);
+        self.index.find(hash, |handle| self.pages.raw(handle).is(&wanted))
     }
 
     /// The live item of a key; a dead one is reclaimed.
@@ -142,11 +143,16 @@ impl Store {
     fn find_live(&mut self, hash: u64, key: &Key, now_ms: u64) -> Option<(Slot, Handle)> {
         let (slot, handle) = self.find(hash, key)?;
         if self.pages.raw(handle).is_expired(now_ms) {
-            self.expire(hash, slot, handle, now_ms);
-            self.counters.expired_by_touch += 1;
+            self.expire_touched(hash, slot, handle, now_ms);
             return None;
         }
         Some((slot, handle))
+    }
+
+    #[cold]
+    fn expire_touched(&mut self, hash: u64, slot: Slot, handle: Handle, now_ms: u64) {
+        self.expire(hash, slot, handle, now_ms);
+        self.counters.expired_by_touch += 1;
     }
 
     /// The whole hash of an item, as the index takes it.

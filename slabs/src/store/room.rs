@@ -124,30 +124,53 @@ impl Store {
     /// A blob of this size. The ledger may be over the budget by it afterwards (later writes evict for it), unless
     /// nothing may be evicted.
     pub(crate) fn take_blob(&mut self, bytes: usize, now_ms: u64) -> Result<*mut u8, Refused> {
-        let refuse = |store: &mut Store| {
-            store.counters.refused += 1;
-            Err(Refused::NoMemory)
-        };
-        self.unpin_released();
         let charge = large::charged_bytes_ahead(bytes);
         if charge > self.budget_bytes {
             return Err(Refused::ValueTooLarge);
         }
-        while self.is_over(0) {
-            if !self.shed(now_ms) {
-                return refuse(self);
-            }
-        }
-        let mut steps = SHED_STEPS_LARGE;
-        while self.is_over(charge) && steps > 0 {
-            if !self.shed(now_ms) {
-                return refuse(self);
-            }
-            steps -= 1;
-        }
-        let Some(blob) = large::take(bytes) else { return refuse(self) };
+        self.make_room_for(charge, now_ms)?;
+        let Some(blob) = large::take(bytes) else {
+            self.counters.refused += 1;
+            return Err(Refused::NoMemory);
+        };
         self.large_bytes += large::charged_bytes(blob);
         Ok(blob)
+    }
+
+    /// Makes the blob of an item longer or shorter where it is, or moves it, which the allocator does by mapping if
+    /// it is large. The item must be neither pinned nor evicted for its own sake.
+    pub(crate) fn resize_blob(&mut self, handle: Handle, bytes: usize, now_ms: u64) -> Result<(), Refused> {
+        let raw = self.pages.raw(handle);
+        let before = large::charged_bytes(raw.blob());
+        let charge = large::charged_bytes_ahead(bytes);
+        if charge > self.budget_bytes {
+            return Err(Refused::ValueTooLarge);
+        }
+        raw.set_pinned(true);
+        let room = self.make_room_for(charge.saturating_sub(before), now_ms);
+        raw.set_pinned(false);
+        room?;
+        let Some(blob) = large::resize(raw.blob(), bytes) else {
+            self.counters.refused += 1;
+            return Err(Refused::NoMemory);
+        };
+        self.large_bytes = self.large_bytes + large::charged_bytes(blob) - before;
+        raw.set_blob(blob, raw.value_len());
+        Ok(())
+    }
+
+    /// Sheds memory until the ledger is within the budget, and then some for `charge` bytes to come.
+    fn make_room_for(&mut self, charge: u64, now_ms: u64) -> Result<(), Refused> {
+        self.unpin_released();
+        let mut steps = SHED_STEPS_LARGE;
+        while self.is_over(0) || self.is_over(charge) && steps > 0 {
+            if !self.shed(now_ms) {
+                self.counters.refused += 1;
+                return Err(Refused::NoMemory);
+            }
+            steps = steps.saturating_sub(1);
+        }
+        Ok(())
     }
 
     pub(crate) fn give_blob(&mut self, blob: *mut u8) {

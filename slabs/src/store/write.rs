@@ -2,7 +2,6 @@
 
 use super::{Gone, Store};
 use crate::hash::Key;
-use crate::index::Slot;
 use crate::item::{Item, Raw, layout_of, payload_offset};
 use crate::meta::{Change, EXPIRE_AT_MS_MAX, Meta, Refused};
 use crate::page::Handle;
@@ -45,9 +44,7 @@ impl Store {
         self.check_sizes(key, value_bytes)?;
         let found = self.find_live(hash, key, now_ms);
         let raw = match found {
-            Some((slot, old)) => {
-                self.rewrite(hash, slot, old, key, value_bytes, meta, Old::Forget, now_ms)?
-            }
+            Some((_, old)) => self.rewrite(hash, old, key, value_bytes, meta, Old::Forget, now_ms)?,
             None => self.insert(hash, key, value_bytes, meta, now_ms)?,
         };
         Ok(raw.value_mut())
@@ -96,7 +93,7 @@ impl Store {
     /// `meta.cas` is the old one. False: no such item.
     pub fn set_meta(&mut self, key: &Key, meta: &Meta, change: Change, now_ms: u64) -> Result<bool, Refused> {
         let hash = key.slot_hash();
-        let Some((slot, old)) = self.find_live(hash, key, now_ms) else { return Ok(false) };
+        let Some((_, old)) = self.find_live(hash, key, now_ms) else { return Ok(false) };
         let raw = self.pages.raw(old);
         let version = raw.version();
         let raw = if layout_of(meta, raw.is_large()) & 0xf0 == raw.layout() & 0xf0 {
@@ -106,7 +103,7 @@ impl Store {
             raw.set_version(version);
             raw
         } else {
-            self.rewrite(hash, slot, old, key, raw.value_len(), meta, Old::Keep, now_ms)?
+            self.rewrite(hash, old, key, raw.value_len(), meta, Old::Keep, now_ms)?
         };
         if change == Change::Keep {
             raw.set_version(version);
@@ -176,12 +173,12 @@ impl Store {
         now_ms: u64,
     ) -> Result<Option<Raw>, Refused> {
         let hash = key.slot_hash();
-        let Some((slot, handle)) = self.find_live(hash, key, now_ms) else { return Ok(None) };
+        let Some((_, handle)) = self.find_live(hash, key, now_ms) else { return Ok(None) };
         let raw = self.pages.raw(handle);
         let value_bytes = length(raw.value_len());
         self.check_sizes(key, value_bytes)?;
         let meta = Meta { cas: None, ..raw.meta() };
-        self.rewrite(hash, slot, handle, key, value_bytes, &meta, old, now_ms).map(Some)
+        self.rewrite(hash, handle, key, value_bytes, &meta, old, now_ms).map(Some)
     }
 
     /// A new item that replaces none.
@@ -208,7 +205,6 @@ impl Store {
     fn rewrite(
         &mut self,
         hash: u64,
-        slot: Slot,
         handle: Handle,
         key: &Key,
         value_bytes: usize,
@@ -218,9 +214,30 @@ impl Store {
     ) -> Result<Raw, Refused> {
         let raw = self.pages.raw(handle);
         if !self.fits_in_place(handle, raw, key, value_bytes, meta) {
-            return self.replace(hash, handle, key, value_bytes, meta, old, now_ms);
+            if matches!(old, Old::Forget) || !self.blob_can_grow(handle, raw, key, value_bytes, meta) {
+                return self.replace(hash, handle, key, value_bytes, meta, old, now_ms);
+            }
+            self.resize_blob(handle, key.bytes.len() + value_bytes, now_ms)?;
+            self.evictor.on_remove(&self.pages, handle, Gone::Replaced);
+            let raw = self.rewrite_in_place(hash, handle, key, value_bytes, meta, old);
+            self.evictor.on_insert(&self.pages, handle, hash);
+            return Ok(raw);
         }
-        let _ = slot;
+        Ok(self.rewrite_in_place(hash, handle, key, value_bytes, meta, old))
+    }
+
+    /// Another value or other metadata for an item whose chunk (or blob) has room for them.
+    #[inline]
+    fn rewrite_in_place(
+        &mut self,
+        hash: u64,
+        handle: Handle,
+        key: &Key,
+        value_bytes: usize,
+        meta: &Meta,
+        old: Old,
+    ) -> Raw {
+        let raw = self.pages.raw(handle);
         let version = self.next_change();
         self.index.stamp(hash, version);
         self.note_heap_leaves(raw, meta);
@@ -242,7 +259,15 @@ impl Store {
             Old::Keep => raw.value_mut()[old_bytes.min(value_bytes)..].fill(0),
             Old::Shift(by) => raw.value_mut().copy_within(..old_bytes, by),
         }
-        Ok(raw)
+        raw
+    }
+
+    /// Whether the item is large, stays large, and nobody reads its blob.
+    fn blob_can_grow(&self, handle: Handle, raw: Raw, key: &Key, value_bytes: usize, meta: &Meta) -> bool {
+        let item_bytes = payload_offset(layout_of(meta, false)) + key.bytes.len() + value_bytes;
+        raw.is_large()
+            && self.pages.classes().of_item(item_bytes).is_none()
+            && (!raw.is_pinned() || !self.pins.is_pinned(handle))
     }
 
     /// Whether the chunk (or blob) that an item has is the one that it would get.
