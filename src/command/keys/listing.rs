@@ -166,7 +166,8 @@ fn scan(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
 /// How often a random item of any database is drawn in the hope that it belongs to the one that is asked for.
 const DRAWS_MAX: u32 = 64;
 
-/// How many keys this core has of the database, a random number, and one of the keys unless there is none.
+/// How many keys this core has of the database, a random number, and one of the keys behind a byte that says
+/// that there is one.
 fn candidate(local: &mut Local<'_>, _: Args<'_>, asker: &Asker) -> Vec<u8> {
     let shard = &mut *local.shard;
     let count = shard.len_db(asker.db);
@@ -186,6 +187,7 @@ fn some_key(shard: &mut Shard, db: u8, to: &mut Vec<u8>) {
     for _ in 0..DRAWS_MAX {
         let draw = shard.random.draw();
         if let Some(item) = shard.store.random(draw, now).filter(|item| item.db() == db) {
+            to.push(1);
             return to.extend_from_slice(item.key());
         }
     }
@@ -194,6 +196,7 @@ fn some_key(shard: &mut Shard, db: u8, to: &mut Vec<u8>) {
         let mut found = false;
         position = shard.store.scan(position, now, &mut |item| {
             if item.db() == db && !found {
+                to.push(1);
                 to.extend_from_slice(item.key());
                 found = true;
             }
@@ -208,11 +211,10 @@ fn some_key(shard: &mut Shard, db: u8, to: &mut Vec<u8>) {
 fn drawn(_: Args<'_>, parts: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     let fields = parts.iter().filter_map(|part| {
         let (count, rest) = part.split_first_chunk()?;
-        let (random, key) = rest.split_first_chunk()?;
-        // No key: the database is empty there, or all that is left of it is dead. An empty key is a key, but
-        // one that nobody will miss in a draw.
-        let count = if key.is_empty() { 0 } else { u64::from_le_bytes(*count) };
-        Some((count, u64::from_le_bytes(*random), key))
+        let (random, rest) = rest.split_first_chunk()?;
+        // Without a key the database is empty there, or all that is left of it is dead.
+        let (_, key) = rest.split_first()?;
+        Some((u64::from_le_bytes(*count), u64::from_le_bytes(*random), key))
     });
     let total: u64 = fields.clone().map(|(count, ..)| count).sum();
     let mixed = fields.clone().fold(0, |mixed: u64, (_, random, _)| mixed.wrapping_add(random));

@@ -448,6 +448,8 @@ fn a_random_key_is_any_of_the_database() {
     assert_eq!(drawn, expected);
     cores.db = 2;
     assert_eq!(cores.run("randomkey"), "$-1");
+    cores.put(2, "");
+    assert_eq!(cores.run("randomkey"), "$0");
 }
 
 #[test]
