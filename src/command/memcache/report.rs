@@ -33,116 +33,105 @@ fn lines(compose: impl FnOnce(&mut Reply<'_>)) -> Vec<u8> {
     text
 }
 
-/// Names of the numbers of `general`, in the order of memcached's own lines.
-const GENERAL: [&str; 45] = [
-    "curr_connections",
-    "total_connections",
-    "rejected_connections",
-    "cmd_get",
-    "cmd_set",
-    "cmd_flush",
-    "cmd_touch",
-    "cmd_meta",
-    "get_hits",
-    "get_misses",
-    "get_expired",
-    "delete_misses",
-    "delete_hits",
-    "incr_misses",
-    "incr_hits",
-    "decr_misses",
-    "decr_hits",
-    "cas_misses",
-    "cas_hits",
-    "cas_badval",
-    "touch_hits",
-    "touch_misses",
-    "store_too_large",
-    "store_no_memory",
-    "auth_cmds",
-    "auth_errors",
-    "bytes_read",
-    "bytes_written",
-    "limit_maxbytes",
-    "accepting_conns",
-    "listen_disabled_num",
-    "threads",
-    "hash_bytes",
-    "slabs_moved",
-    "malloc_fails",
-    "bytes",
-    "curr_items",
-    "total_items",
-    "slab_global_page_pool",
-    "expired_unfetched",
-    "evicted_unfetched",
-    "evicted_active",
-    "evictions",
-    "reclaimed",
-    "crawler_reclaimed",
+/// Where a number of the general statistics comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    /// A counter of the core, which `stats reset` and `CONFIG RESETSTAT` begin anew.
+    Counted(Counter),
+    /// A fact of the core as it is now.
+    Fact(fn(&Facts) -> u64),
+    /// Nothing like it exists here; clients expect to find it.
+    Never,
+}
+use Source::{Counted, Fact, Never};
+
+/// What a core knows about itself besides its counters.
+struct Facts {
+    store: slabs::Counters,
+    ledger: slabs::Ledger,
+    items: u64,
+    item_bytes: u64,
+    connections: u64,
+}
+
+/// The general statistics that are summed over the cores, in the order of memcached's own lines.
+const GENERAL: [(&str, Source); 44] = [
+    ("curr_connections", Fact(|facts| facts.connections)),
+    ("total_connections", Counted(Counter::ConnectionsReceived)),
+    ("rejected_connections", Counted(Counter::ConnectionsRejected)),
+    ("cmd_get", Counted(Counter::GetCommands)),
+    ("cmd_set", Counted(Counter::SetCommands)),
+    ("cmd_flush", Counted(Counter::FlushCommands)),
+    ("cmd_touch", Counted(Counter::TouchCommands)),
+    ("cmd_meta", Never),
+    ("get_hits", Counted(Counter::GetHits)),
+    ("get_misses", Counted(Counter::GetMisses)),
+    ("get_expired", Fact(|facts| facts.store.expired_by_touch)),
+    ("delete_misses", Counted(Counter::DeleteMisses)),
+    ("delete_hits", Counted(Counter::DeleteHits)),
+    ("incr_misses", Counted(Counter::IncrMisses)),
+    ("incr_hits", Counted(Counter::IncrHits)),
+    ("decr_misses", Counted(Counter::DecrMisses)),
+    ("decr_hits", Counted(Counter::DecrHits)),
+    ("cas_misses", Counted(Counter::CasMisses)),
+    ("cas_hits", Counted(Counter::CasHits)),
+    ("cas_badval", Counted(Counter::CasBadval)),
+    ("touch_hits", Counted(Counter::TouchHits)),
+    ("touch_misses", Counted(Counter::TouchMisses)),
+    ("store_too_large", Counted(Counter::StoreTooLarge)),
+    ("store_no_memory", Counted(Counter::StoreNoMemory)),
+    ("auth_cmds", Never),
+    ("auth_errors", Never),
+    ("bytes_read", Counted(Counter::BytesIn)),
+    ("bytes_written", Counted(Counter::BytesOut)),
+    ("listen_disabled_num", Never),
+    ("hash_bytes", Fact(|facts| facts.ledger.index)),
+    ("slabs_moved", Fact(|facts| facts.store.page_moves)),
+    ("malloc_fails", Fact(|facts| facts.store.refused)),
+    ("bytes", Fact(|facts| facts.item_bytes)),
+    ("curr_items", Fact(|facts| facts.items)),
+    ("total_items", Counted(Counter::TotalItems)),
+    ("slab_global_page_pool", Never),
+    ("expired_unfetched", Never),
+    ("evicted_unfetched", Fact(|facts| facts.store.evicted_unread)),
+    ("evicted_active", Never),
+    ("evictions", Counted(Counter::Evicted)),
+    ("reclaimed", Counted(Counter::Expired)),
+    ("crawler_reclaimed", Fact(|facts| facts.store.expired - facts.store.expired_by_touch)),
+    ("lrutail_reflocked", Never),
+    ("direct_reclaims", Never),
 ];
 
 /// This core's share of the general statistics; core 0 adds what is said once.
 pub(super) fn general(local: &Local<'_>) -> Vec<u8> {
     let metrics = &local.shared.metrics[local.core as usize];
-    let shard = &*local.shard;
-    let memcache = &shard.memcache;
-    let store = shard.store.counters();
-    let ledger = shard.store.ledger();
-    let once = u64::from(local.core == 0);
-    let item_bytes: u64 = shard.store.classes().iter().map(|class| class.requested_bytes).sum();
-    let figures: [u64; GENERAL.len()] = [
-        u64::from(local.sessions.len()),
-        metrics.get(Counter::ConnectionsReceived),
-        metrics.get(Counter::ConnectionsRejected),
-        memcache.get_commands,
-        memcache.set_commands,
-        memcache.flush_commands,
-        memcache.touch_commands,
-        0,
-        memcache.get_hits,
-        memcache.get_misses,
-        store.expired_by_touch,
-        memcache.delete_misses,
-        memcache.delete_hits,
-        memcache.incr_misses,
-        memcache.incr_hits,
-        memcache.decr_misses,
-        memcache.decr_hits,
-        memcache.cas_misses,
-        memcache.cas_hits,
-        memcache.cas_badval,
-        memcache.touch_hits,
-        memcache.touch_misses,
-        memcache.store_too_large,
-        memcache.store_no_memory,
-        0,
-        0,
-        metrics.get(Counter::BytesIn),
-        metrics.get(Counter::BytesOut),
-        ledger.budget,
-        once,
-        0,
-        1,
-        ledger.index,
-        store.page_moves,
-        store.refused,
-        item_bytes,
-        shard.store.len(),
-        memcache.total_items,
-        0,
-        0,
-        store.evicted_unread,
-        0,
-        store.evicted,
-        store.expired_by_touch,
-        store.expired - store.expired_by_touch,
-    ];
+    // The requests before this one may be of the same turn and not published yet.
+    local.shard.memcache.publish(metrics);
+    let store = &local.shard.store;
+    let facts = Facts {
+        store: store.counters(),
+        ledger: store.ledger(),
+        items: store.len(),
+        item_bytes: store.classes().iter().map(|class| class.requested_bytes).sum(),
+        connections: u64::from(local.sessions.len()),
+    };
+    let figures = GENERAL.map(|(_, source)| match source {
+        Counted(counter) => metrics.get(counter),
+        Fact(fact) => fact(&facts),
+        Never => 0,
+    });
     let mut part = pack(figures);
     if local.core == 0 {
         part.extend(lines(|reply| process(local, reply)));
     }
     part
+}
+
+/// Begins this core's counters anew.
+pub(super) fn reset(local: &Local<'_>) {
+    let metrics = &local.shared.metrics[local.core as usize];
+    local.shard.memcache.publish(metrics);
+    metrics.reset();
 }
 
 /// What is true of the process and not of a core.
@@ -154,11 +143,14 @@ fn process(local: &Local<'_>, reply: &mut Reply<'_>) {
     reply.stat("version", VERSION.as_bytes());
     stat(reply, "pointer_size", u64::from(usize::BITS));
     stat(reply, "max_connections", local.shared.parameters.number(Name::Maxclients) as u64);
+    stat(reply, "limit_maxbytes", local.shared.parameters.maxmemory_bytes());
+    stat(reply, "accepting_conns", 1);
+    stat(reply, "threads", u64::from(local.cores));
 }
 
 pub(super) fn write_general(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
     write_process_lines(parts, GENERAL.len(), reply);
-    for (name, value) in GENERAL.iter().zip(summed(parts, GENERAL.len())) {
+    for ((name, _), value) in GENERAL.iter().zip(summed(parts, GENERAL.len())) {
         stat(reply, name, value);
     }
 }
@@ -181,15 +173,15 @@ fn summed(parts: &[Vec<u8>], count: usize) -> Vec<u64> {
     sums
 }
 
-/// The budget of this core's shard, and from core 0 the parameters that memcached shows too.
+/// From core 0 the parameters that memcached shows too; the others have nothing to add.
 pub(super) fn settings(local: &Local<'_>) -> Vec<u8> {
-    let mut part = pack([local.shard.store.ledger().budget]);
     if local.core != 0 {
-        return part;
+        return Vec::new();
     }
     let parameters = &local.shared.parameters;
     let number = |name| parameters.number(name) as u64;
-    part.extend(lines(|reply| {
+    lines(|reply| {
+        stat(reply, "maxbytes", parameters.maxmemory_bytes());
         stat(reply, "maxconns", number(Name::Maxclients));
         stat(reply, "tcpport", number(Name::MemcachePort));
         stat(reply, "udpport", 0);
@@ -210,13 +202,7 @@ pub(super) fn settings(local: &Local<'_>) -> Vec<u8> {
         stat(reply, "idle_timeout", number(Name::Timeout));
         reply.stat("track_sizes", b"no");
         reply.stat("ssl_enabled", b"no");
-    }));
-    part
-}
-
-pub(super) fn write_settings(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
-    stat(reply, "maxbytes", summed(parts, 1)[0]);
-    write_process_lines(parts, 1, reply);
+    })
 }
 
 /// Every connection of this core as lines.

@@ -4,7 +4,6 @@
 use super::report;
 use crate::command::{Asker, Command, Every, Fault, Handler, Keys, Local, Outcome, flag};
 use crate::protocol::{Args, Reply};
-use crate::shard::memcache::MemcacheCounters;
 
 /// The commands of this file.
 pub static ROWS: &[Command] = &[Command {
@@ -58,7 +57,7 @@ fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
         Some(Topic::Items | Topic::Slabs) => report::classes(local.shard),
         Some(Topic::Conns) => report::connections(local, asker),
         Some(Topic::Reset) => {
-            local.shard.memcache = MemcacheCounters::default();
+            report::reset(local);
             Vec::new()
         }
         Some(Topic::Sizes) | None => Vec::new(),
@@ -73,12 +72,11 @@ fn merge(args: Args<'_>, parts: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) ->
             return Ok(Outcome::READ);
         }
         Some(Topic::General) => report::write_general(parts, reply),
-        Some(Topic::Settings) => report::write_settings(parts, reply),
         Some(Topic::Items) => report::write_items(parts, reply),
         Some(Topic::Slabs) => report::write_slabs(parts, reply),
         // memcached counts sizes only where it was started so; clients know this answer.
         Some(Topic::Sizes) => reply.stat("sizes_status", b"disabled"),
-        Some(Topic::Conns) => parts.iter().for_each(|part| reply.raw(part)),
+        Some(Topic::Settings | Topic::Conns) => parts.iter().for_each(|part| reply.raw(part)),
     }
     reply.line("END");
     Ok(Outcome::READ)
