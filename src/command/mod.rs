@@ -19,6 +19,7 @@ pub(crate) mod one_core;
 pub(crate) mod one_shard;
 pub mod redact;
 pub mod run;
+pub mod server;
 pub mod strings;
 pub mod table;
 pub mod transactions;

@@ -100,6 +100,10 @@ impl Cores {
         &mut self.cores[core].slowlog
     }
 
+    pub fn shard(&self, core: usize) -> &Shard {
+        &self.cores[core].shard
+    }
+
     fn local<'a>(core: &'a mut Core, number: usize, shared: &'a Arc<Shared>, now: Now) -> Local<'a> {
         core.shard.now = now;
         Local {

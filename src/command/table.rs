@@ -1,6 +1,6 @@
 //! All commands in one table, and the way from a name to its row.
 
-use super::{Command, Handler, bitmaps, connection, flag, keys, memcache, strings, transactions};
+use super::{Command, bitmaps, connection, flag, keys, memcache, server, strings, transactions};
 use crate::protocol::Args;
 use std::sync::LazyLock;
 
@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 static FAMILIES: &[&[Command]] = &[
     connection::ROWS,
     connection::client::ROWS,
+    server::ROWS,
     transactions::ROWS,
     strings::get::ROWS,
     strings::set::ROWS,
@@ -133,7 +134,7 @@ impl Table {
         if !self.callable[row as usize] {
             return Found::UnknownCommand;
         }
-        if !matches!(self.rows[row as usize].handler, Handler::Container) || args.len() < 2 {
+        if self.rows[row as usize].subs.is_empty() || args.len() < 2 {
             return Found::Row(row);
         }
         let used = name.len();

@@ -26,7 +26,12 @@ pub fn unknown_command(args: Args<'_>, reply: &mut Reply<'_>) {
 
 /// Replies that `args[1]` is no subcommand of `args[0]`.
 pub fn unknown_subcommand(args: Args<'_>, reply: &mut Reply<'_>) {
-    let mut text = b"ERR unknown subcommand '".to_vec();
+    let mut text = b"ERR unknown subcommand ".to_vec();
+    if args[0].eq_ignore_ascii_case(b"debug") {
+        // In Redis it is one command that finds its subcommands itself, and says less.
+        text.extend(b"or wrong number of arguments for ");
+    }
+    text.push(b'\'');
     text.extend(as_c_string(args.get(1).unwrap_or_default(), QUOTED_BYTES_MAX));
     text.extend(b"'. Try ");
     text.extend(args[0].to_ascii_uppercase());

@@ -85,6 +85,11 @@ impl Parameters {
         parameters
     }
 
+    /// What the machine lets the process use.
+    pub fn host(&self) -> Host {
+        self.host
+    }
+
     /// Says which file `CONFIG REWRITE` writes.
     pub fn set_file(&mut self, file: PathBuf) {
         self.file = Some(file);

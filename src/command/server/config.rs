@@ -1,0 +1,140 @@
+//! `CONFIG`: the parameters while the server runs.
+
+use super::{Done, help, row};
+use crate::command::{Command, Context, Fault, Handler, Outcome};
+use crate::parameters::table::{TABLE, find, fold};
+use crate::parameters::{Name, Parameters, Refusal, rewrite};
+use crate::protocol::{Args, Reply};
+use crate::text::glob_matches;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+const FLAGS: u32 = super::ADMIN;
+
+pub(super) static SUBS: &[Command] = &[
+    Command {
+        complexity: "O(N) for N patterns",
+        ..row("config|get", -3, FLAGS, "2.0.0", "Returns parameters and their values.", Handler::Session(get))
+    },
+    Command {
+        complexity: "O(N) for N parameters",
+        ..row("config|set", -4, FLAGS, "2.0.0", "Sets parameters, all or none.", Handler::Session(set))
+    },
+    row("config|resetstat", 2, FLAGS, "2.0.0", "Lets all counters begin anew.", Handler::Session(resetstat)),
+    row(
+        "config|rewrite",
+        2,
+        FLAGS,
+        "2.8.0",
+        "Writes the parameters into the file.",
+        Handler::Session(rewrite),
+    ),
+    row("config|help", 2, super::ANY_TIME, "5.0.0", "Lists the subcommands.", Handler::Session(list)),
+];
+
+/// `CONFIG GET pattern...`: each parameter once, under each of its names that a pattern matches.
+fn get(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Done {
+    let mut found: Vec<(&'static str, Name)> = Vec::new();
+    for pattern in args.from(2).iter() {
+        let folded: Vec<u8> = pattern.iter().map(|byte| fold(*byte)).collect();
+        for row in TABLE {
+            for text in row.aliases.iter().chain([&row.text]) {
+                let name: Vec<u8> = text.bytes().map(fold).collect();
+                if glob_matches(&folded, &name) && !found.iter().any(|(known, _)| known == text) {
+                    found.push((text, row.name));
+                }
+            }
+        }
+    }
+    let parameters = &context.local.shared.parameters;
+    reply.map(found.len());
+    for (text, name) in found {
+        reply.bulk(text.as_bytes());
+        reply.bulk(&parameters.show(name));
+    }
+    Ok(Outcome::READ)
+}
+
+/// `CONFIG SET name value...`.
+fn set(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Done {
+    let args = args.from(2);
+    if !args.len().is_multiple_of(2) {
+        return Err(Fault::Syntax);
+    }
+    // Unknown names are told before anything else is looked at.
+    if let Some(unknown) = args.iter().step_by(2).find(|name| find(name).is_none()) {
+        let name = String::from_utf8_lossy(unknown);
+        return Err(Fault::Text(
+            format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'").into(),
+        ));
+    }
+    let pairs: Vec<(&[u8], &[u8])> = args.iter().step_by(2).zip(args.iter().skip(1).step_by(2)).collect();
+    context
+        .local
+        .shared
+        .parameters
+        .set_all(&pairs)
+        .map_err(|(place, refusal)| refused(pairs[place].0, &refusal))?;
+    reply.ok();
+    Ok(Outcome::READ)
+}
+
+fn refused(name: &[u8], refusal: &Refusal) -> Fault {
+    let name = String::from_utf8_lossy(name);
+    let reason = refusal.reason();
+    Fault::Text(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}").into())
+}
+
+fn resetstat(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {
+    context.local.shared.metrics.iter().for_each(|metrics| metrics.reset());
+    reply.ok();
+    Ok(Outcome::READ)
+}
+
+/// `CONFIG REWRITE`. The file is small and an operator asked for it, so it is written here and now.
+fn rewrite(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {
+    let parameters = &context.local.shared.parameters;
+    let file = parameters.file().ok_or(Fault::text("ERR The server is running without a config file"))?;
+    replace(file, parameters)
+        .map_err(|error| Fault::Text(format!("ERR Rewriting config file: {error}").into()))?;
+    reply.ok();
+    Ok(Outcome::READ)
+}
+
+/// Writes beside the file and puts the result in its place: whoever reads it finds the old or the new one whole.
+fn replace(file: &Path, parameters: &Parameters) -> io::Result<()> {
+    let old = match fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        old => old?,
+    };
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let written = write_whole(Path::new(&beside), file, &rewrite::rewritten(&old, parameters));
+    if written.is_err() {
+        // What is left of the attempt is of no use; that it is there is worth no second error.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn write_whole(beside: &Path, file: &Path, text: &[u8]) -> io::Result<()> {
+    let mut new = fs::File::create(beside)?;
+    if let Ok(metadata) = fs::metadata(file) {
+        new.set_permissions(metadata.permissions())?;
+    }
+    new.write_all(text)?;
+    new.sync_all()?;
+    fs::rename(beside, file)
+}
+
+fn list(_: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {
+    let subcommands = &[
+        ("GET <pattern>...", "Parameters whose names match, and their values."),
+        ("SET <name> <value>...", "Sets parameters, all or none."),
+        ("RESETSTAT", "Lets all counters of INFO begin anew."),
+        ("REWRITE", "Writes the parameters into the configuration file."),
+    ];
+    help::write("CONFIG", subcommands, reply);
+    Ok(Outcome::READ)
+}
