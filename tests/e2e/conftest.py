@@ -45,8 +45,7 @@ def target(request):
 @pytest.fixture
 def build_server(build):
     """One server of this build, fresh for the test."""
-    threads, io = build
-    with servers.peers() if threads == "peer" else servers.larder(threads=threads, io=io) as running:
+    with servers.start_build(build) as running:
         yield running
 
 
@@ -56,7 +55,7 @@ def start(target):
     running = []
 
     def begin(threads=1, io="auto", **options):
-        made = servers.peers() if target == "peer" else servers.larder(threads=threads, io=io, **options)
+        made = servers.peers(options.get("flags", ())) if target == "peer" else servers.larder(threads=threads, io=io, **options)
         running.append(made)
         return made
 

@@ -53,8 +53,8 @@ def answer(connection):
 
 
 def record(path, running):
-    protocol, exchanges, _ = transcript.parse(path, "peer")
-    by_line = {exchange.line: exchange for exchange in exchanges}
+    script = transcript.parse(path, "peer")
+    by_line = {exchange.line: exchange for exchange in script.exchanges}
     source = path.read_text().split("\n")
     connections, kept, out, pending = {}, {}, [], None
 
@@ -63,7 +63,7 @@ def record(path, running):
         if pending is None:
             return
         exchange, pending = pending, None
-        connection = connections.setdefault(exchange.connection, None) or running.connect(protocol)
+        connection = connections.setdefault(exchange.connection, None) or running.connect(script.protocol)
         connections[exchange.connection] = connection
         connection.sendall(transcript.fill(exchange.request, kept))
         got, closed = answer(connection)

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("LARDER_BINARY", ROOT / "target/release/larder"))
+BINARY = pathlib.Path(os.environ.get("E2E_BINARY", ROOT / "target/release/larder"))
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 20
 REPLY_TIMEOUT_S = 20
@@ -68,13 +68,15 @@ class Process:
         def listening():
             if self.popen.poll() is not None:
                 raise StartFailure(f"{' '.join(self.argv)} exited with {self.popen.returncode}:\n{self.output()}")
+            # A line that both protocols answer, if only with an error.
             try:
-                connect(port, 1).close()
-                return True
+                with connect(port, 1) as client:
+                    client.sendall(b"version\r\n")
+                    return bool(client.recv(1))
             except OSError:
                 return False
 
-        eventually(f"{self.argv[0]} listens on {port}", listening, START_TIMEOUT_S)
+        eventually(f"{self.argv[0]} answers on {port}", listening, START_TIMEOUT_S)
 
     def output(self):
         self.log.seek(0)
@@ -171,9 +173,14 @@ def larder(threads=1, io="auto", maxmemory="256mb", flags=(), **process):
     return Server([running], *ports)
 
 
+# So that what hangs on the policy (OBJECT FREQ and IDLETIME, shared numbers) is the same: larder's default.
+REDIS_POLICY = ["--maxmemory-policy", "allkeys-lfu", "--maxmemory", "256mb"]
+
+
 def redis(flags=()):
     def start(ports):
         argv = ["redis-server", "--port", ports[0], "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        argv += REDIS_POLICY
         return Process([*argv, *flags], ports)
 
     ports, running = _on_free_ports(1, start)
@@ -190,15 +197,21 @@ def memcached(threads=1, flags=()):
     return Server([running], None, ports[0])
 
 
-def peers():
-    """redis-server and memcached side by side, behind the face of one larder."""
-    first = redis()
+def peers(flags=()):
+    """redis-server (with these flags) and memcached side by side, behind the face of one larder."""
+    first = redis(flags)
     try:
         second = memcached()
     except BaseException:
         first.process.kill()
         raise
     return Server([first.process, second.process], first.resp_port, second.memcache_port)
+
+
+def start_build(build, **options):
+    """A larder of this (threads, driver), or the peers."""
+    threads, io = build
+    return peers() if threads == "peer" else larder(threads=threads, io=io, **options)
 
 
 def io_uring_permitted():

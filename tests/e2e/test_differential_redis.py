@@ -34,6 +34,8 @@ class Near(int):
         return made
 
     def __eq__(self, other):
+        if not isinstance(other, Near):
+            return False
         return int(self) == int(other) if min(self, other) < 0 else abs(int(self) - int(other)) <= self.tolerance
 
     __hash__ = int.__hash__

@@ -126,7 +126,7 @@ class Terminal:
             # Of unknown width it would ask the terminal, and wait for the answer.
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
             os.execvp("redis-cli", ["redis-cli", "-p", str(running.resp_port), *arguments])
-        self.shown = ""
+        self.raw = self.shown = ""
 
     def wait_for(self, wanted):
         """The match of a text or expression in what is shown from here on, without control sequences."""
@@ -135,7 +135,11 @@ class Terminal:
         while not (match := expression.search(self.shown)):
             assert time.monotonic() < deadline, f"{wanted!r} never came: {self.shown!r}"
             if select.select([self.descriptor], [], [], 1)[0]:
-                self.shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(self.descriptor, 1 << 16).decode())
+                # A control sequence may come in two pieces: none is taken out before it is whole.
+                self.raw += os.read(self.descriptor, 1 << 16).decode()
+                whole = re.search(r"(\x1b(\[[0-9;?]*)?)?$", self.raw).start()
+                self.shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw[:whole])
+                self.raw = self.raw[whole:]
         self.shown = self.shown[match.end() :]
         return match
 

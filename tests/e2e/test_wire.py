@@ -130,15 +130,17 @@ def needs_order(exchange):
 
 @pytest.mark.parametrize("cut", ["whole", "bytes", "segment"])
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_transcript(path, cut, build_server, target):
-    protocol, exchanges, one_by_one = transcript.parse(path, target)
-    if cut == "segment" and (one_by_one or any(needs_order(exchange) for exchange in exchanges)):
+def test_transcript(path, cut, build, target):
+    script = transcript.parse(path, target)
+    exchanges = script.exchanges
+    if cut == "segment" and (script.one_by_one or any(needs_order(exchange) for exchange in exchanges)):
         pytest.skip("its requests need its replies")
-    wire = Wire(build_server, protocol, path)
-    try:
-        if cut == "segment":
-            play_segments(wire, exchanges)
-        else:
-            play(wire, exchanges, cut == "bytes")
-    finally:
-        wire.close()
+    with server.start_build(build, flags=script.flags) as running:
+        wire = Wire(running, script.protocol, path)
+        try:
+            if cut == "segment":
+                play_segments(wire, exchanges)
+            else:
+                play(wire, exchanges, cut == "bytes")
+        finally:
+            wire.close()

@@ -9,6 +9,7 @@ A file is a list of lines:
     < bytes                   bytes that must come back; several lines in a row are one reply; `<` alone: none
     <larder, <peer            where the two differ, with the reason in a comment above
     closed                    the server closes the connection
+    flags --name value        how larder is started for this file
     peer-waits                the peer cannot take these requests as one pipeline (reason in a comment)
     connection name           the next lines are of that connection (opened on its first use)
 
@@ -34,6 +35,14 @@ class Exchange:
     request: list = dataclasses.field(default_factory=list)
     reply: list = dataclasses.field(default_factory=list)
     closed: bool = False
+
+
+@dataclasses.dataclass
+class Transcript:
+    protocol: str
+    exchanges: list
+    flags: list
+    one_by_one: bool
 
 
 class BadTranscript(Exception):
@@ -116,9 +125,8 @@ def plain(parts, kept):
 
 
 def parse(path, target):
-    """The protocol and the exchanges of a file, with the replies of `target` ("larder" or "peer"), and
-    whether that target must be asked one by one."""
-    protocol, connection, exchanges, peer_waits = None, "main", [], False
+    """Reads a file, with the replies of `target` ("larder" or "peer")."""
+    protocol, connection, exchanges, peer_waits, flags = None, "main", [], False, []
     current, replying = None, False
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         line = line.rstrip(b"\r\n")
@@ -129,6 +137,8 @@ def parse(path, target):
             continue
         if kind == b"protocol":
             protocol = rest.decode().strip()
+        elif kind == b"flags":
+            flags = rest.decode().split()
         elif kind == b"peer-waits":
             peer_waits = target == "peer"
         elif kind == b"connection":
@@ -152,4 +162,4 @@ def parse(path, target):
             raise BadTranscript(f"{path}:{number}: not understood: {line!r}")
     if protocol not in ("resp", "memcache"):
         raise BadTranscript(f"{path}: no protocol line")
-    return protocol, exchanges, peer_waits
+    return Transcript(protocol, exchanges, flags, peer_waits)
