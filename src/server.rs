@@ -8,6 +8,8 @@ use crate::parameters::{Name, Parameters, bytes};
 use crate::reactor::{self, Door, Driver, Reactor, Waker, bind};
 use crate::shard::Shard;
 use crate::shared::Shared;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use slabs::Store;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -42,6 +44,8 @@ struct Boot {
 /// Serves until a signal or `SHUTDOWN`. The error is one line that names what is at fault.
 pub fn run(parameters: Parameters) -> Result<(), String> {
     let started = now();
+    // First of all: from here on a signal is kept until there is somebody to stop.
+    let signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals: {error}"))?;
     let cores = parameters.threads();
     let seeds = random_seeds()?;
     let mut listeners = Some(listen(&parameters)?);
@@ -74,7 +78,7 @@ pub fn run(parameters: Parameters) -> Result<(), String> {
         wakers[index as usize] = Some(waker);
     }
     let wakers: Vec<Waker> = wakers.into_iter().flatten().collect();
-    stop_on_signals(shared.clone(), wakers.clone())?;
+    stop_on_signals(signals, shared.clone(), wakers.clone())?;
     for start in starts {
         start.send(wakers.clone()).map_err(|_| "a core has panicked at start".to_string())?;
     }
@@ -202,10 +206,7 @@ fn raise_descriptor_limit(parameters: &Parameters) {
 }
 
 /// SIGTERM and SIGINT stop the server; a second one at once.
-fn stop_on_signals(shared: Arc<Shared>, wakers: Vec<Waker>) -> Result<(), String> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])
-        .map_err(|error| format!("signals: {error}"))?;
+fn stop_on_signals(mut signals: Signals, shared: Arc<Shared>, wakers: Vec<Waker>) -> Result<(), String> {
     let wait = move || {
         for signal in signals.forever() {
             if shared.stopping.swap(true, Ordering::AcqRel) {

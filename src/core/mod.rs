@@ -193,6 +193,7 @@ impl Core {
             self.now = (self.clock)();
             self.shard.tick(self.now);
             self.now_is_fresh = true;
+            self.read_switches();
         }
     }
 

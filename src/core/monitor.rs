@@ -1,6 +1,7 @@
 //! Lines for `MONITOR`, made on the core of the client that gave the command, sent to all monitors.
 
 use super::{Core, Mail};
+use crate::command::server::monitor::monitor_line;
 use crate::connection::Closing;
 use crate::limits::MONITOR_OUTPUT_BYTES_MAX;
 use crate::protocol::Args;
@@ -32,8 +33,4 @@ impl Core {
             self.mark_dirty(id);
         }
     }
-}
-
-fn monitor_line(_: crate::clock::Now, _: u8, _: &str, _: Args<'_>) -> Vec<u8> {
-    Vec::new()
 }

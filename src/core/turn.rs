@@ -110,10 +110,6 @@ impl Core {
     /// Everything that a turn owes once the driver's events are told.
     pub(super) fn end_turn<D: Driver>(&mut self, driver: &mut D, wakers: &[Waker]) {
         self.refresh_now();
-        if self.shared.parameters.changes() != self.parameters_seen {
-            self.read_parameters();
-        }
-        self.read_switches();
         self.open_mail();
         while !self.ready.is_empty() {
             self.serve_ready();
@@ -155,8 +151,11 @@ impl Core {
         self.timers.work_left = true;
     }
 
-    /// Looks at the few switches that concern every request, once a turn.
-    fn read_switches(&mut self) {
+    /// Looks at the few switches that concern every request, once a turn, before its first request.
+    pub(super) fn read_switches(&mut self) {
+        if self.shared.parameters.changes() != self.parameters_seen {
+            self.read_parameters();
+        }
         let until = self.shared.pause_until_ms.load(Ordering::Relaxed);
         self.pause = if until <= self.now.unix_ms {
             Pause::No
