@@ -4,6 +4,7 @@
 //! stand lines that hold for the whole process and are shown first.
 
 use super::session::VERSION;
+use crate::command::server::process::cpu_secs;
 use crate::command::{Asker, Local};
 use crate::metrics::Counter;
 use crate::parameters::Name;
@@ -142,6 +143,9 @@ fn process(local: &Local<'_>, reply: &mut Reply<'_>) {
     stat(reply, "time", local.now.unix_secs());
     reply.stat("version", VERSION.as_bytes());
     stat(reply, "pointer_size", u64::from(usize::BITS));
+    let (system_secs, user_secs) = cpu_secs(false);
+    reply.stat("rusage_user", format!("{user_secs:.6}").as_bytes());
+    reply.stat("rusage_system", format!("{system_secs:.6}").as_bytes());
     stat(reply, "max_connections", local.shared.parameters.number(Name::Maxclients) as u64);
     stat(reply, "limit_maxbytes", local.shared.parameters.maxmemory_bytes());
     stat(reply, "accepting_conns", 1);

@@ -15,7 +15,7 @@ pub(super) fn rss_bytes() -> u64 {
 }
 
 /// Seconds of processor time: the kernel's and the process's own.
-pub(super) fn cpu_secs(thread: bool) -> (f64, f64) {
+pub fn cpu_secs(thread: bool) -> (f64, f64) {
     let file = if thread { "/proc/thread-self/stat" } else { "/proc/self/stat" };
     let text = read_to_string(file).unwrap_or_default();
     // The second field is the name in parentheses, which may hold blanks.
