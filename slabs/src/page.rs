@@ -55,6 +55,8 @@ struct Page {
     /// Neighbours in the list of pages with room.
     room_before: u32,
     room_after: u32,
+    /// Chunks that become free are not handed out: the page is being emptied.
+    sealed: bool,
 }
 
 struct ClassPages {
@@ -211,12 +213,6 @@ impl Pages {
         handle >> (self.page_bits - self.unit_bits)
     }
 
-    /// Which chunk of its page it is. Divides: not for the hot path.
-    pub(crate) fn slot_of(&self, handle: Handle) -> u32 {
-        let unit = handle - self.first_unit(self.page_of(handle));
-        (unit << self.unit_bits) / self.chunk_bytes(handle) as u32
-    }
-
     /// The slab class of a chunk (that of descriptors for a large value).
     #[inline]
     pub(crate) fn class_of(&self, handle: Handle) -> ClassId {
@@ -231,12 +227,6 @@ impl Pages {
         } else {
             self.class_of(handle)
         }
-    }
-
-    /// Bytes of the chunk.
-    #[inline]
-    pub(crate) fn chunk_bytes(&self, handle: Handle) -> usize {
-        self.classes.chunk_bytes(self.class_of(handle))
     }
 
     /// The chunk's contents.
@@ -334,13 +324,14 @@ impl Pages {
         raw.set_free(record.free);
         let had_room =
             record.free != NO_UNIT || usize::from(record.fresh) < self.classes.chunks_per_page(class);
+        let sealed = record.sealed;
         record.free = unit;
         record.used -= 1;
         let empty = record.used == 0;
         let list = &mut self.by_class[usize::from(class)];
         list.used -= 1;
         list.requested_bytes -= requested_bytes as u64;
-        if !had_room {
+        if !had_room && !sealed {
             self.link_room(page);
         }
         if empty {
@@ -401,6 +392,7 @@ impl Pages {
             position,
             room_before: NONE,
             room_after: NONE,
+            sealed: false,
         };
         self.link_room(page);
         true
@@ -425,6 +417,7 @@ impl Pages {
                     position: 0,
                     room_before: NONE,
                     room_after: NONE,
+                    sealed: false,
                 });
                 page
             }
@@ -433,14 +426,39 @@ impl Pages {
         Some(page)
     }
 
+    /// Hands out no more chunks of a page that has a class, until it was empty or is unsealed.
+    pub(crate) fn seal(&mut self, page: PageId) {
+        if !self.records[page as usize].sealed {
+            if self.has_room(page) {
+                self.unlink_room(page);
+            }
+            self.records[page as usize].sealed = true;
+        }
+    }
+
+    /// Hands out chunks of a sealed page again.
+    pub(crate) fn unseal(&mut self, page: PageId) {
+        if std::mem::take(&mut self.records[page as usize].sealed) && self.has_room(page) {
+            self.link_room(page);
+        }
+    }
+
+    fn has_room(&self, page: PageId) -> bool {
+        let record = &self.records[page as usize];
+        record.free != NO_UNIT || usize::from(record.fresh) < self.classes.chunks_per_page(record.class)
+    }
+
     /// Takes an empty page from its class.
     fn retire(&mut self, page: PageId) {
-        self.unlink_room(page);
+        if !self.records[page as usize].sealed {
+            self.unlink_room(page);
+        }
         let record = &mut self.records[page as usize];
         assert!(record.used == 0 && record.volatile == 0, "page retired with items in it");
         let (class, position) = (record.class, record.position as usize);
         record.class = CLASSLESS;
         record.fresh = 0;
+        record.sealed = false;
         self.due_ms[page as usize] = u64::MAX;
         let list = &mut self.by_class[usize::from(class)].pages;
         list.swap_remove(position);

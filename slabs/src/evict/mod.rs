@@ -1,47 +1,67 @@
 //! Eviction: which item has to go when a class needs a chunk, and which page when memory has to go.
 //!
-//! The store calls:
+//! Two decisions, and neither costs a hit more than bits in the item's header:
 //!
-//! - [`Evictor::on_insert`] when a new item stands in its chunk (header, key written; value perhaps not yet; index
-//!   entry not yet). Sets what eviction wants to know in the header (`MAIN`, frequency, mark) and enters queues.
-//!   An item that outgrows its chunk is a new item in another chunk that inherits the old one's frequency.
-//! - [`Evictor::on_remove`] when an item leaves its chunk for any reason ([`Gone`]), while its header can still be
-//!   read. Whoever keeps handles in a queue forgets this one here, or finds out by himself later that the slot is
-//!   free or holds another item.
-//! - [`Evictor::on_move`] when an item was copied to another chunk by `Store::move_item`.
-//! - a hit only sets the frequency in the header (0..=3), nothing is called.
-//! - [`Store::make_room`]: the class has no free chunk and may have no page more: evict so that `Pages::alloc`
-//!   succeeds or a page becomes spare. False: nothing may be evicted.
-//! - [`Store::shed`]: the ledger is over the budget (or a large value is to come): give up memory, about one page or
-//!   one large value. False: nothing may be given up.
-//! - [`Store::note_ghosts`]... is left to the implementation: `on_insert` gets the hash.
+//! - **Within a class**, S3-FIFO: a new item enters the small queue; if it was used by the time it is at the front it
+//!   goes on to the main queue, else it leaves and its ghost stays ([`Ghosts`]). A key that comes back while its ghost
+//!   is known enters main at once. In main, a used item goes round again, up to three times for as many uses.
+//! - **Between classes** ([`Worth`]): every front knows when it is due, later for what is worth more per byte. A class
+//!   in need evicts its own front; if another class's front is due earlier by more than a page would change, a page
+//!   goes over (`moves`): the giver evicts from its fronts until what is left fits in a page less, and the items of
+//!   the emptiest page are copied to the others.
 //!
-//! What it may use: `Pages` (pages of a class, slots, handles, raw headers, `volatile_in`), `Store::evict(handle)`
-//! (takes the item out of index and chunk, counts, calls `on_remove`), `Store::move_item(handle)` (copies to another
-//! free chunk of the same class outside `page`), `Store::hash_of(handle)`, `Store::is_evictable(raw)` (policy and
-//! pins), `Pages::release_spare`. Pinned items and orphans stay where they are: a page with such cannot be emptied
-//! now. Memory of queues and ghosts is reported by `bytes()` and cannot grow unseen.
+//! Queues are kept only once memory has run out ([`Evictor::order`]): until then the order of chunks in their pages is
+//! the order of arrival, and pages from that time are gone through before the queues (`unlisted`).
 //!
-//! This file holds the simplest thing that works: a clock over the chunks of the class, a second chance by frequency,
-//! and pages taken from the class that has most.
+//! The policies that spare items without an expiry look for their victims in the pages that have some (`volatile`).
+//!
+//! Owns queues, ghosts and the arithmetic. Chunks, index and counts are changed by the store's own functions.
+
+mod ghosts;
+mod moves;
+mod order;
+mod victim;
+mod volatile;
+mod worth;
+
+#[cfg(test)]
+mod tests;
 
 use crate::class::ClassId;
-use crate::page::{Handle, NONE, PageId, Pages};
+use crate::index::Index;
+use crate::page::{Handle, PageId, Pages};
 use crate::stats::ClassStats;
-use crate::store::{Gone, Store};
-use crate::{EvictionGoal, Policy};
+use crate::store::Gone;
+use crate::{EvictionGoal, item};
+use ghosts::Ghosts;
+use moves::Drain;
+use order::{Queue, Segments, entry_of, hash_bits};
+use worth::{NEVER, Worth};
 
-/// Chunks that one eviction looks at before it takes the best seen.
-const LOOKS_MAX: u32 = 128;
-/// Items among which `volatile-ttl` chooses the one that dies first.
-const TTL_SAMPLE: u32 = 16;
+/// A class's queues are cleared of stale entries when these are more than half of the entries and this many.
+const STALE_MIN: u32 = 128;
+/// Entries that are looked at for that, with each insertion.
+const STALE_LOOKS: u32 = 4;
+/// The first part of a ghost row: keys that a slightly larger queue would have kept.
+const MARGIN_RANKS: usize = 2;
+/// Evictions between two looks at the ghosts' number.
+const FIT_EVICTIONS: u64 = 1024;
 
-#[derive(Clone, Copy, Default)]
-struct Hand {
-    /// Place in the class's list of pages, and slot.
-    position: u32,
-    slot: u32,
+/// Queues and counts of one class.
+struct Class {
+    small: Queue,
+    main: Queue,
+    /// Pages from before there were queues, the next one last; their unmarked items are in no queue.
+    unlisted: Vec<PageId>,
+    /// Next slot in the last of them.
+    unlisted_slot: u32,
+    unlisted_level: f64,
+    /// Entries whose items are gone, at most.
+    stale: u32,
+    /// Where `volatile` and `moves` looked last in the class's pages.
+    hand: usize,
     evicted: u64,
+    ghost_hits: u64,
     pages_given: u64,
     pages_taken: u64,
     frontier_age: u64,
@@ -49,228 +69,284 @@ struct Hand {
 
 /// The order of eviction.
 pub(crate) struct Evictor {
-    hands: Vec<Hand>,
+    classes: Vec<Class>,
+    segments: Segments,
+    worth: Worth,
+    ghosts: Ghosts,
+    /// Memory ran out at some time: queues are kept.
+    ordered: bool,
+    drain: Option<Drain>,
     page_moves: u64,
-    /// The class in need, while a page is being taken for it.
-    taker: Option<ClassId>,
+    ghost_hits: u64,
+    evicted: u64,
+    /// Bytes of everything but segments and ghosts.
+    table_bytes: u64,
 }
 
 impl Evictor {
     /// For a store with these classes.
-    pub(crate) fn new(pages: &Pages, _budget_bytes: u64, _goal: EvictionGoal) -> Evictor {
-        Evictor { hands: vec![Hand::default(); pages.classes().count()], page_moves: 0, taker: None }
+    pub(crate) fn new(pages: &Pages, budget_bytes: u64, goal: EvictionGoal) -> Evictor {
+        let classes = pages.classes();
+        let count = classes.count();
+        let sizes = (0..count as ClassId).map(|class| typical_bytes(pages, class));
+        let mut evictor = Evictor {
+            classes: (0..count)
+                .map(|_| Class {
+                    small: Queue::NEW,
+                    main: Queue::NEW,
+                    unlisted: Vec::new(),
+                    unlisted_slot: 0,
+                    unlisted_level: 0.0,
+                    stale: 0,
+                    hand: 0,
+                    evicted: 0,
+                    ghost_hits: 0,
+                    pages_given: 0,
+                    pages_taken: 0,
+                    frontier_age: 0,
+                })
+                .collect(),
+            segments: Segments::default(),
+            worth: Worth::new(sizes, budget_bytes, goal),
+            ghosts: Ghosts::default(),
+            ordered: false,
+            drain: None,
+            page_moves: 0,
+            ghost_hits: 0,
+            evicted: 0,
+            table_bytes: 0,
+        };
+        evictor.count_tables();
+        evictor
     }
 
-    /// A new item stands in `handle`.
+    // -- what the store reports
+
+    /// A new item stands in `handle`: header and key, perhaps not yet its value, and not yet in the index. Its
+    /// frequency is 0, or that of the item that it replaces.
     #[inline]
-    pub(crate) fn on_insert(&mut self, _pages: &Pages, _handle: Handle, _slot_hash: u64) {}
+    pub(crate) fn on_insert(&mut self, pages: &Pages, index: &Index, handle: Handle, slot_hash: u64) {
+        if self.ordered || pages.raw(handle).is_large() {
+            self.enter(pages, index, handle, slot_hash);
+        }
+    }
+
+    fn enter(&mut self, pages: &Pages, index: &Index, handle: Handle, slot_hash: u64) {
+        let id = weigh(pages, handle);
+        let class = usize::from(id);
+        let raw = pages.raw(handle);
+        let mut to_main = false;
+        if let Some(ghost) = self.ghosts.take(slot_hash) {
+            to_main = true;
+            self.ghost_hits += 1;
+            self.classes[class].ghost_hits += 1;
+            if ghost.rank < MARGIN_RANKS {
+                self.worth.note_small_share(!ghost.from_main, index.count());
+            }
+            if self.worth.note_return(class) {
+                self.settle_appetites(pages);
+            }
+        }
+        if self.classes[class].stale >= STALE_MIN {
+            self.drop_stale(pages, index, class);
+        }
+        raw.set_main(to_main);
+        self.list(pages, class, raw, entry_of(slot_hash), to_main);
+    }
 
     /// The item in `handle` is about to leave its chunk.
     #[inline]
-    pub(crate) fn on_remove(&mut self, _pages: &Pages, _handle: Handle, _gone: Gone) {}
+    pub(crate) fn on_remove(&mut self, pages: &Pages, handle: Handle, _gone: Gone) {
+        if pages.raw(handle).mark() != 0 {
+            self.classes[usize::from(weigh(pages, handle))].stale += 1;
+        }
+    }
 
-    /// The item moved.
-    pub(crate) fn on_move(&mut self, _pages: &Pages, _from: Handle, _to: Handle) {}
+    /// The item was copied to another chunk. One that is in no queue enters the small one, since the page that it is
+    /// in now may not be gone through any more.
+    pub(crate) fn on_move(&mut self, pages: &Pages, to: Handle, slot_hash: u64) {
+        let raw = pages.raw(to);
+        if self.ordered && raw.mark() == 0 {
+            self.list(pages, usize::from(weigh(pages, to)), raw, entry_of(slot_hash), false);
+        }
+    }
 
     /// The store was emptied.
-    pub(crate) fn on_clear(&mut self) {}
+    pub(crate) fn on_clear(&mut self) {
+        for class in &mut self.classes {
+            (class.small, class.main, class.stale) = (Queue::NEW, Queue::NEW, 0);
+            class.unlisted = Vec::new();
+        }
+        self.segments.clear();
+        self.ghosts.clear();
+        self.worth.clear();
+        self.ordered = false;
+        self.drain = None;
+        self.count_tables();
+    }
 
     /// The goal changed.
-    pub(crate) fn set_goal(&mut self, _goal: EvictionGoal) {}
+    pub(crate) fn set_goal(&mut self, goal: EvictionGoal) {
+        self.worth.set_goal(goal);
+    }
 
-    /// The budget changed: queues and ghosts may be sized anew.
-    pub(crate) fn set_budget(&mut self, _budget_bytes: u64) {}
+    /// The budget changed.
+    pub(crate) fn set_budget(&mut self, budget_bytes: u64) {
+        self.worth.set_budget(budget_bytes);
+    }
+
+    // -- what the store asks
 
     /// Bytes of queues.
     #[inline]
     pub(crate) fn order_bytes(&self) -> u64 {
-        (self.hands.capacity() * size_of::<Hand>()) as u64
+        self.segments.bytes() + self.table_bytes
     }
 
     /// Bytes of ghosts.
     #[inline]
     pub(crate) fn ghost_bytes(&self) -> u64 {
-        0
+        self.ghosts.bytes()
     }
 
     /// Pages moved between classes, hits on ghosts.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.page_moves, 0)
+        (self.page_moves, self.ghost_hits)
     }
 
     /// Adds what eviction knows of a class.
     pub(crate) fn describe(&self, class: ClassId, stats: &mut ClassStats) {
-        let hand = &self.hands[usize::from(class)];
-        stats.evicted = hand.evicted;
-        stats.pages_given = hand.pages_given;
-        stats.pages_taken = hand.pages_taken;
-        stats.frontier_age = hand.frontier_age;
+        let class = &self.classes[usize::from(class)];
+        stats.evicted = class.evicted;
+        stats.ghost_hits = class.ghost_hits;
+        stats.pages_given = class.pages_given;
+        stats.pages_taken = class.pages_taken;
+        stats.frontier_age = class.frontier_age;
+    }
+
+    // -- queues
+
+    /// From now on there are queues. What is here already is found in its pages.
+    pub(crate) fn order(&mut self, pages: &Pages, items: u64) {
+        if self.ordered {
+            return;
+        }
+        self.ordered = true;
+        self.ghosts.fit(items);
+        for id in 0..pages.classes().descriptor() {
+            let class = &mut self.classes[usize::from(id)];
+            class.unlisted = pages.of_class(id).to_vec();
+            class.unlisted.sort_unstable_by_key(|&page| std::cmp::Reverse(page));
+            class.unlisted_slot = 0;
+            class.unlisted_level = self.worth.level();
+            self.refresh(pages, usize::from(id));
+        }
+        self.count_tables();
+    }
+
+    /// Enters an item in a queue of its class, and marks it so.
+    #[inline]
+    fn list(&mut self, pages: &Pages, class: usize, raw: item::Raw, entry: order::Entry, to_main: bool) {
+        let stamp = self.worth.stamp(class);
+        let queues = &mut self.classes[class];
+        let queue = if to_main { &mut queues.main } else { &mut queues.small };
+        raw.set_mark(self.segments.push(queue, entry, stamp));
+        if queue.len() == 1 {
+            self.refresh(pages, class);
+        }
+    }
+
+    /// Tells the arithmetic what stands at the fronts.
+    #[inline]
+    fn refresh(&mut self, pages: &Pages, class: usize) {
+        let queues = &self.classes[class];
+        let level = |queue: &Queue| match self.segments.front(queue) {
+            Some(front) => self.worth.level_of(class, front.stamp),
+            None => NEVER,
+        };
+        let small = if queues.unlisted.is_empty() { level(&queues.small) } else { queues.unlisted_level };
+        let main = level(&queues.main);
+        self.worth.set_front(class, small, main, self.pages_of(pages, class));
+    }
+
+    /// Pages that a class holds; for a large class, what its values would fill.
+    #[inline]
+    fn pages_of(&self, pages: &Pages, class: usize) -> f64 {
+        let id = class as ClassId;
+        if !pages.classes().is_large(id) {
+            return pages.of_class(id).len() as f64;
+        }
+        let items = self.classes[class].small.len() + self.classes[class].main.len();
+        f64::from(items) * typical_bytes(pages, id) / pages.page_bytes() as f64
+    }
+
+    fn settle_appetites(&mut self, pages: &Pages) {
+        let held: Vec<f64> = (0..self.classes.len()).map(|class| self.pages_of(pages, class)).collect();
+        self.worth.settle_appetites(|class| held[class]);
+    }
+
+    /// Takes stale entries from the fronts of a class's queues; what is found alive goes to the end.
+    fn drop_stale(&mut self, pages: &Pages, index: &Index, class: usize) {
+        let queues = &self.classes[class];
+        let to_main = queues.main.len() > queues.small.len();
+        if queues.stale < (queues.small.len() + queues.main.len()) / 2 {
+            return;
+        }
+        for _ in 0..STALE_LOOKS {
+            let queues = &mut self.classes[class];
+            let queue = if to_main { &mut queues.main } else { &mut queues.small };
+            let Some(front) = self.segments.front(queue) else { break };
+            self.segments.pop(queue);
+            match find(pages, index, &front, to_main) {
+                Some(handle) => self.list(pages, class, pages.raw(handle), front.entry, to_main),
+                None => queues.stale = queues.stale.saturating_sub(1),
+            }
+        }
+        self.refresh(pages, class);
+        self.tidy();
+    }
+
+    /// Gives memory of segments back, a block at most.
+    fn tidy(&mut self) {
+        if self.segments.is_sparse() {
+            let queues = self.classes.iter_mut().flat_map(|class| [&mut class.small, &mut class.main]);
+            self.segments.shrink(queues);
+        }
+    }
+
+    /// Counts the tables anew.
+    fn count_tables(&mut self) {
+        let unlisted: usize = self.classes.iter().map(|class| class.unlisted.capacity() * 4).sum();
+        let classes = self.classes.capacity() * size_of::<Class>();
+        self.table_bytes = (unlisted + classes) as u64 + self.worth.bytes();
     }
 }
 
-impl Store {
-    /// Evicts so that a chunk of this class (or a page for it) is free. False: nothing may be evicted.
-    pub(crate) fn make_room(&mut self, class: ClassId, now_ms: u64) -> bool {
-        if self.policy == Policy::NoEviction {
-            return false;
+/// The item that an entry names, if it is still in that queue.
+#[inline]
+fn find(pages: &Pages, index: &Index, front: &order::Front, in_main: bool) -> Option<Handle> {
+    let bits = hash_bits(front.entry);
+    for high in 0..=(index.buckets() - 1) >> 24 {
+        let found = index.find(bits | high << 24, |handle| {
+            let raw = pages.raw(handle);
+            raw.mark() == front.mark && raw.is_main() == in_main
+        });
+        if let Some((_, handle)) = found {
+            return Some(handle);
         }
-        if let Some(victim) = self.victim(class, now_ms) {
-            self.evict_of_class(class, victim, now_ms);
-            return true;
-        }
-        self.evictor.taker = Some(class);
-        let took = self.empty_a_page(Some(class), now_ms);
-        self.evictor.taker = None;
-        if took {
-            self.evictor.page_moves += 1;
-            self.evictor.hands[usize::from(class)].pages_taken += 1;
-        }
-        took
     }
+    None
+}
 
-    /// Gives up about a page of memory. False: nothing may be given up.
-    pub(crate) fn shed(&mut self, now_ms: u64) -> bool {
-        if self.pages.release_spare() {
-            return true;
-        }
-        if self.policy == Policy::NoEviction {
-            return false;
-        }
-        let descriptor = self.pages.classes().descriptor();
-        if self.large_bytes > self.pages.held_bytes()
-            && let Some(victim) = self.victim(descriptor, now_ms)
-        {
-            self.evict_of_class(descriptor, victim, now_ms);
-            return true;
-        }
-        if self.empty_a_page(None, now_ms) {
-            self.pages.release_spare();
-            return true;
-        }
-        match self.victim(descriptor, now_ms) {
-            Some(victim) => {
-                self.evict_of_class(descriptor, victim, now_ms);
-                true
-            }
-            None => false,
-        }
-    }
+/// The class that an item counts under: one of large values if it, or the structure that it is a handle to, is large.
+#[inline]
+fn weigh(pages: &Pages, handle: Handle) -> ClassId {
+    pages.eviction_class(handle)
+}
 
-    fn evict_of_class(&mut self, class: ClassId, victim: Handle, now_ms: u64) {
-        let age = self.change.wrapping_sub(self.pages.raw(victim).version());
-        let hand = &mut self.evictor.hands[usize::from(class)];
-        hand.evicted += 1;
-        hand.frontier_age = u64::from(age);
-        self.evict(victim, now_ms);
-    }
-
-    /// The clock of a class: the next item that was not read since it was passed last.
-    fn victim(&mut self, class: ClassId, now_ms: u64) -> Option<Handle> {
-        let chunks = self.pages.chunks_used(class);
-        if chunks == 0 {
-            return None;
-        }
-        let mut best = None;
-        let mut best_rank = (u8::MAX, u64::MAX);
-        let mut seen = 0;
-        let slots: u64 =
-            self.pages.of_class(class).len() as u64 * self.pages.classes().chunks_per_page(class) as u64;
-        for look in 0..slots + 1 {
-            let Some(handle) = self.advance(class) else { continue };
-            let raw = self.pages.raw(handle);
-            if !self.is_evictable(raw) {
-                continue;
-            }
-            if raw.is_expired(now_ms) {
-                return Some(handle);
-            }
-            seen += 1;
-            if self.policy == Policy::VolatileTtl {
-                let rank = (0, raw.expire_at_ms());
-                if rank < best_rank {
-                    (best, best_rank) = (Some(handle), rank);
-                }
-                if seen == TTL_SAMPLE {
-                    break;
-                }
-                continue;
-            }
-            let frequency = raw.frequency();
-            if frequency == 0 {
-                return Some(handle);
-            }
-            raw.set_frequency(frequency - 1);
-            if (frequency, 0) < best_rank {
-                (best, best_rank) = (Some(handle), (frequency, 0));
-            }
-            if look > u64::from(LOOKS_MAX) {
-                break;
-            }
-        }
-        best
-    }
-
-    /// Moves the hand by one slot; the live item there.
-    fn advance(&mut self, class: ClassId) -> Option<Handle> {
-        let list = self.pages.of_class(class);
-        let hand = &mut self.evictor.hands[usize::from(class)];
-        let page = match list.get(hand.position as usize) {
-            Some(&page) => page,
-            None => {
-                (hand.position, hand.slot) = (0, 0);
-                *list.first()?
-            }
-        };
-        if hand.slot >= self.pages.slots_in(page) {
-            hand.position += 1;
-            hand.slot = 0;
-            return None;
-        }
-        let slot = hand.slot;
-        hand.slot += 1;
-        self.pages.live(page, slot).map(|live| live.0)
-    }
-
-    /// Evicts everything in one page, of the class that has most. The page is spare then.
-    fn empty_a_page(&mut self, not_of: Option<ClassId>, now_ms: u64) -> bool {
-        let mut order: Vec<ClassId> = (0..=self.pages.classes().descriptor())
-            .filter(|&class| Some(class) != not_of && !self.pages.of_class(class).is_empty())
-            .collect();
-        order.sort_by_key(|&class| std::cmp::Reverse(self.pages.of_class(class).len()));
-        for class in order {
-            let pages: Vec<PageId> = self.pages.of_class(class).to_vec();
-            let start = self.evictor.hands[usize::from(class)].position as usize % pages.len();
-            for offset in 0..pages.len() {
-                let page = pages[(start + offset) % pages.len()];
-                if self.can_empty(page) {
-                    self.evict_page(page, now_ms);
-                    self.evictor.hands[usize::from(class)].pages_given += 1;
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    fn can_empty(&self, page: PageId) -> bool {
-        (0..self.pages.slots_in(page)).all(|slot| {
-            let raw = self.pages.raw(self.pages.handle(page, slot));
-            !raw.is_orphan() && (!raw.is_live() || self.is_evictable(raw))
-        })
-    }
-
-    fn evict_page(&mut self, page: PageId, now_ms: u64) {
-        let mut last = NONE;
-        for slot in 0..self.pages.slots_in(page) {
-            // The page loses its class with its last item.
-            if self.pages.used_in(page) == 0 {
-                break;
-            }
-            if let Some((handle, _)) = self.pages.live(page, slot) {
-                last = handle;
-                self.evict(handle, now_ms);
-            }
-        }
-        debug_assert!(last != NONE && self.pages.class_of_page(page).is_none());
-    }
+/// Bytes of an item of the class, about.
+fn typical_bytes(pages: &Pages, class: ClassId) -> f64 {
+    let classes = pages.classes();
+    let most = classes.item_bytes_max(class) as f64;
+    if classes.is_large(class) { most * 0.8 } else { most }
 }

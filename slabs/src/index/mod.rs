@@ -87,8 +87,9 @@ impl Index {
         self.mask = (1 << level) - 1;
     }
 
+    /// Buckets, overflow apart.
     #[inline]
-    fn buckets(&self) -> u64 {
+    pub(crate) fn buckets(&self) -> u64 {
         self.mask + 1 + self.split
     }
 

@@ -228,7 +228,6 @@ impl Store {
 
     /// Copies an item to another free chunk of its class, outside of one page. The new handle; `None` if there is
     /// no free chunk elsewhere, or the item is pinned.
-    #[allow(dead_code)]
     pub(crate) fn move_item(&mut self, handle: Handle) -> Option<Handle> {
         let raw = self.pages.raw(handle);
         if raw.is_pinned() {
@@ -243,7 +242,7 @@ impl Store {
         self.index.replace(slot, to);
         self.pages.expiry_left(handle, raw.expire_at_ms());
         self.pages.expiry_came(to, raw.expire_at_ms());
-        self.evictor.on_move(&self.pages, handle, to);
+        self.evictor.on_move(&self.pages, to, hash);
         self.pages.free(handle, bytes);
         Some(to)
     }

@@ -191,7 +191,7 @@ impl Store {
         now_ms: u64,
     ) -> Result<Raw, Refused> {
         let handle = self.new_chunk(key, value_bytes, meta, now_ms)?;
-        self.evictor.on_insert(&self.pages, handle, hash);
+        self.evictor.on_insert(&self.pages, &self.index, handle, hash);
         self.index.insert(hash, handle);
         self.enter(hash, handle);
         self.grow_index();
@@ -220,7 +220,7 @@ impl Store {
             self.resize_blob(handle, key.bytes.len() + value_bytes, now_ms)?;
             self.evictor.on_remove(&self.pages, handle, Gone::Replaced);
             let raw = self.rewrite_in_place(hash, handle, key, value_bytes, meta, old);
-            self.evictor.on_insert(&self.pages, handle, hash);
+            self.evictor.on_insert(&self.pages, &self.index, handle, hash);
             return Ok(raw);
         }
         Ok(self.rewrite_in_place(hash, handle, key, value_bytes, meta, old))
@@ -319,7 +319,7 @@ impl Store {
         }
         self.note_heap_leaves(old_raw, meta);
         self.evictor.on_remove(&self.pages, old, Gone::Replaced);
-        self.evictor.on_insert(&self.pages, handle, hash);
+        self.evictor.on_insert(&self.pages, &self.index, handle, hash);
         // Eviction may have changed the index meanwhile, but not taken the old item out of it.
         if let Some((slot, _)) = self.index.find(hash, |other| other == old) {
             self.index.replace(slot, handle);
