@@ -1,13 +1,10 @@
-//! `SLOWLOG`, over the parts of all cores, and what a core does with a command that took long.
+//! `SLOWLOG`, over the parts of all cores.
 
 use super::{Done, help, misused, row};
-use crate::clock::Now;
 use crate::command::answer::{self, Pack, Unpack};
-use crate::command::{Command, Context, Every, Fault, Handler, Local, Outcome, flag, redact};
+use crate::command::{Command, Context, Every, Fault, Handler, Local, Outcome, flag};
 use crate::parameters::Name;
 use crate::protocol::{Args, Reply};
-use crate::session::Session;
-use crate::slowlog::{Event, Slowlog};
 use crate::text::parse_i64;
 
 const FLAGS: u32 = flag::ADMIN | flag::LOADING | flag::STALE;
@@ -27,24 +24,6 @@ pub(super) static SUBS: &[Command] = &[
 
 /// Entries that `GET` returns where no number is said.
 const DEFAULT_COUNT: usize = 10;
-
-/// Keeps a command of a core's client in its slow log and its latency samples, as far as its time concerns
-/// them. Called for commands that `Slowlog::wants`.
-#[cold]
-pub fn note(
-    slowlog: &mut Slowlog,
-    session: &Session,
-    command: &Command,
-    args: Args<'_>,
-    duration_us: u64,
-    now: Now,
-) {
-    let event = if command.is(flag::FAST) { Event::FastCommand } else { Event::Command };
-    slowlog.latency.record(event, now, duration_us);
-    if slowlog.logs(duration_us) && !command.is(flag::SKIP_SLOWLOG) {
-        slowlog.record(now, duration_us, redact::shown(args), args.len(), &session.peer, &session.name);
-    }
-}
 
 /// How many entries are asked for; `None` is all.
 fn wanted(args: Args<'_>) -> Result<Option<usize>, Fault> {

@@ -1,10 +1,11 @@
 use crate::command::Effect;
 use crate::command::one_core::{Cores, words};
+use crate::command::redact::shown;
 use crate::command::table::TABLE;
 use crate::metrics::Counter;
 use crate::parameters::{Host, Parameters};
 use crate::protocol::Proto;
-use crate::session::Session;
+use crate::slowlog::Event;
 use std::sync::atomic::Ordering::Relaxed;
 
 #[test]
@@ -248,29 +249,27 @@ fn shutdown_ends_the_server_and_says_nothing() {
     assert_eq!(cores.effects, [Effect::CloseNow, Effect::Shutdown]);
 }
 
-/// Lets a command of the client that speaks take so long.
-fn slow(cores: &mut Cores, core: usize, line: &[&[u8]], duration_us: u64) {
+/// Lets a command of a core's client take so long.
+fn slow(cores: &mut Cores, core: usize, line: &[&[u8]], fast: bool, duration_us: u64) {
     let now = cores.now;
-    let session: Session = cores.session().clone();
-    words(line, |args| {
-        let command = TABLE.row(TABLE.by_name(&line[0].to_ascii_lowercase()).unwrap());
-        let slowlog = cores.slowlog(core);
-        if slowlog.wants(duration_us) {
-            super::slowlog::note(slowlog, &session, command, args, duration_us, now);
-        }
-    });
+    let peer = cores.session().peer.clone();
+    let slowlog = cores.slowlog(core);
+    let event = if fast { Event::FastCommand } else { Event::Command };
+    slowlog.latency.record(event, now, duration_us);
+    if slowlog.logs(duration_us) {
+        words(line, |args| slowlog.record(now, duration_us, shown(args), args.len(), &peer, b""));
+    }
 }
 
 #[test]
 fn slow_commands_of_all_cores_are_one_log() {
     let mut cores = Cores::new(2);
     cores.check(&[("SLOWLOG GET", "*0"), ("SLOWLOG LEN", ":0")]);
-    slow(&mut cores, 0, &[b"GET", b"a"], 20_000);
-    slow(&mut cores, 0, &[b"GET", b"a"], 9_999);
+    slow(&mut cores, 0, &[b"GET", b"a"], true, 20_000);
+    slow(&mut cores, 0, &[b"GET", b"a"], true, 9_999);
     cores.now.unix_ms += 1000;
     cores.speak(1, 0);
-    slow(&mut cores, 1, &[b"AUTH", b"secret"], 30_000);
-    slow(&mut cores, 1, &[b"EXEC"], 30_000);
+    slow(&mut cores, 1, &[b"AUTH", b"secret"], true, 30_000);
     cores.check(&[
         ("SLOWLOG LEN", ":2"),
         (
@@ -307,11 +306,11 @@ fn what_took_long_is_sampled() {
         let shared = cores.shared.clone();
         cores.slowlog(core).follow(&shared.parameters);
     }
-    slow(&mut cores, 0, &[b"GET", b"a"], 6_000);
-    slow(&mut cores, 1, &[b"GET", b"a"], 9_000);
+    slow(&mut cores, 0, &[b"GET", b"a"], true, 6_000);
+    slow(&mut cores, 1, &[b"GET", b"a"], true, 9_000);
     cores.now.unix_ms += 2000;
-    slow(&mut cores, 1, &[b"KEYS", b"*"], 4_000);
-    slow(&mut cores, 1, &[b"KEYS", b"*"], 50_000);
+    slow(&mut cores, 1, &[b"KEYS", b"*"], false, 4_000);
+    slow(&mut cores, 1, &[b"KEYS", b"*"], false, 50_000);
     cores.check(&[
         ("LATENCY LATEST", "*2 *4 $7 command :1577836802 :50 :50 *4 $12 fast-command :1577836800 :9 :9"),
         ("LATENCY HISTORY fast-command", "*1 *2 :1577836800 :9"),
