@@ -6,7 +6,6 @@ use super::{Client, Core};
 use crate::command::table::Found;
 use crate::command::{Command, Fault, Handler, flag, redact, unknown};
 use crate::connection::Hold;
-use crate::metrics::Counter;
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, ReplyMode, SessionId};
 use crate::slowlog::Event;
@@ -37,6 +36,7 @@ impl Core {
         };
         let command = self.table.row(row);
         if !command.arity_fits(args.len()) {
+            self.metrics().rejected(row);
             self.refuse(id, client, &Fault::Arity(command.name));
             return true;
         }
@@ -52,7 +52,7 @@ impl Core {
             self.sleepers.push(id);
             return false;
         }
-        if self.monitored && !command.is(flag::SKIP_MONITOR) {
+        if self.monitored && command.flags & (flag::SKIP_MONITOR | flag::ADMIN) == 0 {
             self.feed_monitors(id, args);
         }
         self.metrics().command(row);
@@ -60,6 +60,7 @@ impl Core {
             let began_us = (self.clock)().mono_us;
             self.route(id, client, row, request.hash, args, muted);
             let duration_us = (self.clock)().mono_us - began_us;
+            self.metrics().spent(row, duration_us);
             if self.slowlog.wants(duration_us) {
                 self.note_slow(id, command, args, duration_us);
             }
@@ -84,12 +85,19 @@ impl Core {
         match command.handler {
             Handler::Shard(run) => self.single(id, client, row, run, hash, args, muted),
             Handler::Spread { .. } | Handler::Hops(_) => self.keyed(id, client, row, command, args, muted),
-            Handler::Session(run) => self.session_command(id, client, command, run, args, muted),
+            Handler::Session(run) => self.session_command(id, client, row, run, args, muted),
             Handler::Every(every) => self.every(id, client, row, every, args, muted),
             Handler::Cursor(run) => self.cursor(id, client, row, run, args, muted),
             Handler::Control(control) => self.control(id, client, control, args, muted),
             Handler::Container => self.refuse(id, client, &Fault::Arity(command.name)),
         }
+    }
+
+    /// Counts an error that a command ended with.
+    #[cold]
+    pub(super) fn count_failure(&self, row: u16, fault: &Fault) {
+        self.metrics().failed(row);
+        self.metrics().error(&fault.line());
     }
 
     #[cold]
@@ -131,6 +139,7 @@ impl Core {
 
     /// Answers with an error; a transaction that is being queued will not run.
     pub(super) fn refuse(&mut self, id: SessionId, client: &Client, fault: &Fault) {
+        self.metrics().error(&fault.line());
         self.refuse_with(id, client, |reply| fault.write(reply));
     }
 
@@ -143,7 +152,6 @@ impl Core {
         if let Some(multi) = &mut session.multi {
             multi.refused = true;
         }
-        self.metrics().add(Counter::Errors, 1);
         self.answer(id, client, muted, write);
     }
 
@@ -159,6 +167,7 @@ impl Core {
             Found::UnknownSub(_) => unknown::unknown_subcommand(args, &mut reply),
             _ => unknown::unknown_command(args, &mut reply),
         }
+        self.metrics().error("ERR");
         self.refuse_with(id, client, |reply| reply.raw(&line));
     }
 }

@@ -39,7 +39,7 @@ impl Core {
         }
         let key = Key { db: self.shard.physical(client.asker.db), bytes, hash };
         let call = Call { args, key, db: client.asker.db, touch: client.touch };
-        self.run_into_line(id, client, muted, |core, reply| run(&mut core.shard, &call, reply));
+        self.run_into_line(id, client, row, muted, |core, reply| run(&mut core.shard, &call, reply));
     }
 
     /// Runs something on this shard and puts its reply where it belongs.
@@ -48,6 +48,7 @@ impl Core {
         &mut self,
         id: SessionId,
         client: &Client,
+        row: u16,
         muted: bool,
         run: impl FnOnce(&mut Core, &mut Reply<'_>) -> Result<Outcome, Fault>,
     ) {
@@ -62,7 +63,7 @@ impl Core {
             Err(fault) => {
                 bytes.truncate(start);
                 fault.write(&mut Reply::new(&mut bytes, client.proto()));
-                self.metrics().add(Counter::Errors, 1);
+                self.count_failure(row, &fault);
             }
         }
         if muted {
@@ -152,7 +153,7 @@ impl Core {
             Ok(Place::One(_)) if !permitted => self.park_own(id, client, row, 0, args, muted),
             Ok(Place::One(_) | Place::Nowhere) => {
                 let Client { asker, touch, .. } = *client;
-                self.run_into_line(id, client, muted, |core, reply| {
+                self.run_into_line(id, client, row, muted, |core, reply| {
                     run_here(command, &mut core.shard, args, asker.db, &core.shared.hasher, touch, reply)
                 });
             }
@@ -180,7 +181,7 @@ impl Core {
         let first = command.keys.first as usize;
         let Client { asker, touch, .. } = *client;
         if self.shared.cores() == 1 && self.shard.locks.is_idle() && first == 1 {
-            return self.run_into_line(id, client, muted, |core, reply| {
+            return self.run_into_line(id, client, row, muted, |core, reply| {
                 run_here(command, &mut core.shard, args, asker.db, &core.shared.hasher, touch, reply)
             });
         }
@@ -211,7 +212,7 @@ impl Core {
         }
         let key = Key { db: self.shard.physical(client.asker.db), bytes: b"", hash: 0 };
         let call = Call { args, key, db: client.asker.db, touch: client.touch };
-        self.run_into_line(id, client, muted, |core, reply| run(&mut core.shard, &call, reply));
+        self.run_into_line(id, client, row, muted, |core, reply| run(&mut core.shard, &call, reply));
     }
 
     /// A command to every core.

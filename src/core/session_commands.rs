@@ -1,9 +1,8 @@
 //! Commands on the client's own state, their effects, and `MULTI` with its kin.
 
 use super::{Client, Core};
-use crate::command::{Command, Context, Control, Effect, Fault, SessionFn};
+use crate::command::{Context, Control, Effect, Fault, SessionFn};
 use crate::connection::{Closing, Hold};
-use crate::metrics::Counter;
 use crate::protocol::{Args, Reply};
 use crate::session::{Multi, ReplyMode, SessionId, Watched};
 use crate::shard::locks::Mode;
@@ -17,7 +16,7 @@ impl Core {
         &mut self,
         id: SessionId,
         client: &mut Client,
-        command: &'static Command,
+        row: u16,
         run: SessionFn,
         args: Args<'_>,
         muted: bool,
@@ -30,11 +29,11 @@ impl Core {
         if let Err(fault) = done {
             reply.truncate(0);
             fault.write(&mut reply);
-            self.metrics().add(Counter::Errors, 1);
+            self.count_failure(row, &fault);
         }
         *client = self.client(id);
         // `CLIENT REPLY ON` is the one that is heard although it was said in silence.
-        let unmuted = command.name == "client|reply"
+        let unmuted = self.table.row(row).name == "client|reply"
             && self.sessions.get(id).is_some_and(|session| session.reply == ReplyMode::On)
             && args.get(2).is_some_and(|mode| mode.eq_ignore_ascii_case(b"on"));
         self.answer(id, client, muted && !unmuted, |reply| reply.raw(&bytes));
@@ -92,7 +91,7 @@ impl Core {
         if fault.is_empty() {
             self.answer(id, client, muted, |reply| reply.ok());
         } else {
-            self.metrics().add(Counter::Errors, 1);
+            self.metrics().error(fault);
             self.answer(id, client, muted, |reply| Fault::text(fault).write(reply));
         }
     }

@@ -68,16 +68,23 @@ impl Core {
             }
             _ => run_here(command, &mut self.shard, args, db, &self.shared.hasher, touch, &mut reply),
         };
-        self.conclude(done, out, start, request.proto);
+        self.conclude(request.row, done, out, start, request.proto);
     }
 
-    fn conclude(&mut self, done: Result<Outcome, Fault>, out: &mut Vec<u8>, start: usize, proto: Proto) {
+    fn conclude(
+        &mut self,
+        row: u16,
+        done: Result<Outcome, Fault>,
+        out: &mut Vec<u8>,
+        start: usize,
+        proto: Proto,
+    ) {
         match done {
             Ok(outcome) => self.shard.traffic.changes += u64::from(outcome.changed),
             Err(fault) => {
                 out.truncate(start);
                 fault.write(&mut Reply::new(out, proto));
-                self.metrics().add(crate::metrics::Counter::Errors, 1);
+                self.count_failure(row, &fault);
             }
         }
     }

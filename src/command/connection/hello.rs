@@ -63,8 +63,8 @@ pub(super) fn hello(
     let asks_password = context.local.shared.parameters.asks_password();
     if asks_password && !context.session().authenticated {
         return Err(Fault::text(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
-             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the \
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> \
+             option can be used to authenticate the client and select the RESP protocol version at the \
              same time",
         ));
     }

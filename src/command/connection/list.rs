@@ -3,7 +3,7 @@
 use super::hello::USER;
 use crate::command::answer::{Pack, Unpack};
 use crate::command::table::TABLE;
-use crate::command::{Context, Every, Fault, Local, Outcome};
+use crate::command::{Asker, Context, Every, Fault, Local, Outcome};
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, Session};
 use crate::text::parse_i64;
@@ -12,7 +12,7 @@ use std::io::Write as _;
 /// `CLIENT LIST [TYPE type] [ID id...]`.
 pub(super) const LIST: Every = Every {
     check: |args, _| Wanted::parse(args).map(|_| ()),
-    ask: |local, args, _| ask(local, args),
+    ask,
     merge: |args, parts, _, reply| merge(args, parts, reply),
     atomic: false,
 };
@@ -25,7 +25,7 @@ pub(super) fn info(
 ) -> Result<Outcome, Fault> {
     let (core, now_ms) = (context.local.core, context.local.now.unix_ms);
     let mut line = Vec::new();
-    describe(context.session(), core, now_ms, &mut line);
+    describe(context.session(), Some("client|info"), core, now_ms, &mut line);
     reply.verbatim(*b"txt", &line);
     Ok(Outcome::READ)
 }
@@ -70,7 +70,7 @@ pub(super) fn is_normal(word: &[u8]) -> Result<bool, Fault> {
 }
 
 /// Each client that is wanted: its id and its line.
-fn ask(local: &mut Local<'_>, args: Args<'_>) -> Vec<u8> {
+fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     let mut answer = Pack::default();
     let wanted = Wanted::parse(args).unwrap_or(Wanted::None);
     for (_, session) in local.sessions.iter() {
@@ -81,7 +81,8 @@ fn ask(local: &mut Local<'_>, args: Args<'_>) -> Vec<u8> {
         };
         if listed {
             let mut line = Vec::with_capacity(320);
-            describe(session, local.core, local.now.unix_ms, &mut line);
+            let running = (session.client_id == asker.client_id).then_some("client|list");
+            describe(session, running, local.core, local.now.unix_ms, &mut line);
             answer.number(session.client_id).bytes(&line);
         }
     }
@@ -110,11 +111,13 @@ fn merge(args: Args<'_>, parts: &[Vec<u8>], reply: &mut Reply<'_>) -> Result<Out
 }
 
 /// Writes a client's line: Redis's fields, of which those about its allocations are 0 here, then the core.
-fn describe(session: &Session, core: u16, now_ms: u64, line: &mut Vec<u8>) {
+/// `running` is the command that it gives at this moment; what others gave last is in their sessions.
+fn describe(session: &Session, running: Option<&str>, core: u16, now_ms: u64, line: &mut Vec<u8>) {
     let queue = session.multi.as_ref().map(|multi| multi.queue.as_slice());
     let queued: i64 = queue.map_or(-1, |queue| queue.len() as i64);
     let queue_bytes: usize = queue.unwrap_or_default().iter().map(bytes_of).sum();
-    let command = session.last_row.map_or("NULL", |row| TABLE.row(row).name);
+    let last = || session.last_row.map_or("NULL", |row| TABLE.row(row).name);
+    let command = running.unwrap_or_else(last);
     let total = size_of::<Session>()
         + session.name.len()
         + session.peer.len()

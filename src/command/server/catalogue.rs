@@ -160,7 +160,7 @@ fn info(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     for name in args.from(2).iter() {
         match named(name) {
             Some(command) => describe(command, reply),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
     Ok(Outcome::READ)

@@ -28,7 +28,7 @@ static SECTIONS: &[Listed] = &[
     listed("stats", true, true, sections::stats),
     listed("replication", true, true, sections::replication),
     listed("cpu", true, true, sections::cpu),
-    listed("modules", true, false, sections::modules),
+    listed("modules", true, true, sections::modules),
     listed("commandstats", false, true, sections::commandstats),
     listed("errorstats", true, true, sections::errorstats),
     listed("latencystats", false, true, sections::latencystats),
