@@ -5,7 +5,8 @@
 
 use std::ptr::NonNull;
 
-const HUGE_PAGE_BYTES: usize = 2 << 20;
+/// What the kernel maps as one where it can.
+pub(crate) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// The kernel's own page, the step in which memory is committed.
 pub(crate) const OS_PAGE_BYTES: usize = 4096;

@@ -466,9 +466,11 @@ impl Pages {
             self.records[moved as usize].position = position as u32;
         }
         self.spare.push(page);
-        if self.spare.len() > SPARE_PAGES_MIN + self.held as usize / SPARE_SHARE {
-            self.release_spare();
-        }
+    }
+
+    /// Whether more pages are spare than the next classes to grow will want.
+    pub(crate) fn has_many_spare(&self) -> bool {
+        self.spare.len() > SPARE_PAGES_MIN + self.held as usize / SPARE_SHARE
     }
 
     /// Gives one spare page back to the kernel. False: there is none.

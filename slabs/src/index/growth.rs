@@ -2,6 +2,7 @@
 
 use super::bucket::{Bucket, LANES, tag_of};
 use super::{BUCKET_BYTES, Index, LEVEL_MIN, OS_PAGE_BYTES, RELEASE_BYTES};
+use crate::arena::HUGE_PAGE_BYTES;
 use crate::page::Handle;
 
 /// Entries per bucket, in tenths, above which the index grows.
@@ -72,9 +73,12 @@ impl Index {
         }
         self.each_entry(first, |index, tag, handle| index.push(into, tag, handle));
         let bytes = (self.buckets() as usize * BUCKET_BYTES).next_multiple_of(OS_PAGE_BYTES);
-        if self.array_bytes >= bytes + RELEASE_BYTES {
-            self.array.release(bytes, self.array_bytes - bytes);
-            self.array_bytes = bytes;
+        // Large spans of whole huge pages cost the kernel the least; a small index is worth less waste.
+        let step = if bytes >= 8 * HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { RELEASE_BYTES };
+        let keep = bytes.next_multiple_of(step);
+        if self.array_bytes >= keep + step {
+            self.array.release(keep, self.array_bytes - keep);
+            self.array_bytes = keep;
         }
     }
 

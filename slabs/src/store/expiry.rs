@@ -11,13 +11,15 @@ use crate::page::Handle;
 use crate::stats::{ExpiryStats, SweepReport};
 
 /// Pages passed over that cost as much as one entry.
-const PAGES_PER_ENTRY: u32 = 16;
+const PAGES_PER_ENTRY: u64 = 16;
 
 /// Where the sweep is.
 #[derive(Default)]
 pub(crate) struct Sweep {
     page: u32,
     slot: u32,
+    /// Pages passed over since something was due.
+    idle_pages: u32,
     /// The earliest expiry seen in this page so far that is still to come.
     page_due_ms: u64,
     /// Entries with an expiry in due pages, and dead ones among them: both halved from time to time.
@@ -37,32 +39,38 @@ impl Store {
         self.drop_item(hash, slot, handle, Gone::Expired);
     }
 
-    /// Reclaims dead items, looking at no more than about `examine_max` entries. When nothing is due it returns after
-    /// one round over the pages' due times (or part of it) and says that nothing is pending.
+    /// Reclaims dead items, looking at no more than about `examine_max` entries (16 pages in which nothing is due cost
+    /// as much as one entry), and gives back a page of the memory that nothing needs. Once it has been round all pages and nothing was due, it says that nothing is pending.
     pub fn sweep(&mut self, now_ms: u64, examine_max: usize) -> SweepReport {
         self.unpin_released();
+        // Giving memory back costs the kernel time, so it is done here and not where the last item of a page goes.
+        if self.pages.has_many_spare() {
+            self.pages.release_spare();
+        }
         let mut report = SweepReport::default();
         let examine_max = examine_max as u64;
         let mut passed = 0;
-        while report.examined + u64::from(passed / PAGES_PER_ENTRY) < examine_max {
+        while report.examined + passed / PAGES_PER_ENTRY < examine_max {
             let pages = self.pages.page_count();
             if self.sweep.page >= pages {
                 (self.sweep.page, self.sweep.slot) = (0, 0);
             }
-            if passed > pages {
+            if self.sweep.idle_pages >= pages {
+                self.sweep.idle_pages = 0;
                 return report;
             }
             let started = self.sweep.slot > 0;
-            if pages == 0 || !started && self.pages.due_ms(self.sweep.page) > now_ms {
+            if !started && self.pages.due_ms(self.sweep.page) > now_ms {
                 self.sweep.page += 1;
                 self.sweep.slot = 0;
+                self.sweep.idle_pages += 1;
                 passed += 1;
                 continue;
             }
             if self.sweep_page(now_ms, examine_max, &mut report) {
                 self.sweep.page += 1;
                 self.sweep.slot = 0;
-                passed = 0;
+                self.sweep.idle_pages = 0;
             }
         }
         report.pending = true;

@@ -70,7 +70,7 @@ impl Store {
         self.unpin_released();
         let mut debt_steps = SHED_STEPS;
         while self.is_over(0) && debt_steps > 0 {
-            if !self.shed(now_ms) {
+            if !self.shed(now_ms) && !self.compact() {
                 self.counters.refused += 1;
                 return Err(Refused::NoMemory);
             }
@@ -83,7 +83,7 @@ impl Store {
             let page_bytes = if self.pages.has_spare() { 0 } else { self.pages.page_bytes() };
             if !self.is_over(page_bytes) && self.pages.add_page(class) {
                 self.count_tables();
-            } else if !self.make_room(class, now_ms) {
+            } else if !self.make_room(class, now_ms) && !self.compact() {
                 self.counters.refused += 1;
                 return Err(Refused::NoMemory);
             }
@@ -164,7 +164,7 @@ impl Store {
         self.unpin_released();
         let mut steps = SHED_STEPS_LARGE;
         while self.is_over(0) || self.is_over(charge) && steps > 0 {
-            if !self.shed(now_ms) {
+            if !self.shed(now_ms) && !self.compact() {
                 self.counters.refused += 1;
                 return Err(Refused::NoMemory);
             }
@@ -245,6 +245,46 @@ impl Store {
         self.evictor.on_move(&self.pages, to, hash);
         self.pages.free(handle, bytes);
         Some(to)
+    }
+
+    /// Moves the items of a page that is no fuller than others of its class to those, so that it is spare: what helps when
+    /// nothing may be evicted. False: no class has a page's worth of free chunks.
+    fn compact(&mut self) -> bool {
+        for class in 0..=self.pages.classes().descriptor() {
+            let pages = self.pages.of_class(class);
+            let per_page = self.pages.classes().chunks_per_page(class) as u64;
+            if pages.len() as u64 * per_page - self.pages.chunks_used(class) < per_page {
+                continue;
+            }
+            let average = self.pages.chunks_used(class) / pages.len() as u64;
+            let sparse = |&page: &PageId| u64::from(self.pages.used_in(page)) <= average;
+            if let Some(page) = pages.iter().copied().filter(sparse).find(|&page| !self.is_held(page)) {
+                return self.empty_by_moving(page);
+            }
+        }
+        false
+    }
+
+    /// Whether pins keep anything in a page.
+    fn is_held(&self, page: PageId) -> bool {
+        (0..self.pages.slots_in(page)).any(|slot| {
+            let raw = self.pages.raw(self.pages.handle(page, slot));
+            raw.is_orphan() || raw.is_live() && raw.is_pinned()
+        })
+    }
+
+    fn empty_by_moving(&mut self, page: PageId) -> bool {
+        for slot in 0..self.pages.slots_in(page) {
+            if self.pages.class_of_page(page).is_none() {
+                break;
+            }
+            if let Some((handle, _)) = self.pages.live(page, slot)
+                && self.move_item(handle).is_none()
+            {
+                return false;
+            }
+        }
+        true
     }
 
     /// Uncounts an item whose chunk is about to be given up.

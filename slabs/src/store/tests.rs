@@ -40,6 +40,9 @@ fn a_million_items_come_and_go() {
         assert!(store.remove(&Key::new(&hasher, 0, key.as_bytes()), NOW));
     }
     assert!(store.is_empty());
+    for _ in 0..10_000 {
+        store.sweep(NOW, 1);
+    }
     assert!(store.ledger().total() < 4 << 20, "{:?}", store.ledger());
 }
 
@@ -174,5 +177,47 @@ fn random_operations_equal_the_twin() {
     store.clear();
     assert_eq!(store.len(), 0);
     assert!(store.ledger().large == 0 && store.ledger().pages == 0);
-    let _ = Refused::NoMemory;
+}
+
+#[test]
+fn memory_is_found_where_nothing_may_be_evicted() {
+    let mut store = Store::new(&Options {
+        budget_bytes: 8 << 20,
+        policy: Policy::NoEviction,
+        huge_pages: false,
+        ..Options::default()
+    })
+    .unwrap();
+    let hasher = store.hasher().clone();
+    let fill = |store: &mut Store, name: &str, value: &[u8]| {
+        let mut count = 0;
+        loop {
+            let bytes = format!("{name}{count}");
+            match store.put(&Key::new(&hasher, 0, bytes.as_bytes()), value, &Meta::default(), NOW) {
+                Ok(()) => count += 1,
+                Err(refused) => {
+                    assert_eq!(refused, Refused::NoMemory);
+                    return count;
+                }
+            }
+        }
+    };
+    let first = fill(&mut store, "first", &[1; 100]);
+    assert!(first > 40_000, "{first}");
+    for number in (0..first).filter(|number| number % 2 == 0) {
+        let bytes = format!("first{number}");
+        assert!(store.remove(&Key::new(&hasher, 0, bytes.as_bytes()), NOW));
+    }
+    // Every page is half full: the other class gets pages when items are moved together.
+    let second = fill(&mut store, "second", &[2; 1000]);
+    assert!(second > 2_500, "{second}");
+    for number in (0..first).filter(|number| number % 2 == 1) {
+        assert_eq!(get(&mut store, format!("first{number}").as_bytes()), Some(&[1; 100][..]));
+    }
+    let ledger = store.ledger();
+    assert!(ledger.total() <= ledger.budget + (16 << 10), "{ledger:?}");
+    // Larger values for the same key are refused and leave it as it was.
+    let key = Key::new(&hasher, 0, b"first1");
+    assert_eq!(store.append(&key, &[3; 200_000], NOW), Err(Refused::NoMemory));
+    assert_eq!(get(&mut store, b"first1"), Some(&[1; 100][..]));
 }

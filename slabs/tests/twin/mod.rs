@@ -1,0 +1,329 @@
+//! A store and its naive twin, a map with expiry, doing the same.
+//!
+//! The twin has no budget, so an item that the store misses must have been evicted: there are never more such
+//! misses than evictions.
+
+use std::collections::HashMap;
+
+use slabs::{Change, Hasher, Key, Kind, Ledger, Meta, Options, Pin, Policy, Refused, Store};
+
+/// What one step does, in plain numbers, so that any can be drawn and shrunk.
+pub type Step = (u8, u16, u32, u8);
+
+/// The largest value of a step: beyond the largest chunk of every page size.
+pub const VALUE_BYTES_MAX: usize = 40_000;
+
+type Id = (u8, Vec<u8>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    value: Vec<u8>,
+    meta: Meta,
+}
+
+pub struct Pair {
+    pub store: Store,
+    hasher: Hasher,
+    twin: HashMap<Id, Entry>,
+    pins: Vec<(Pin, Vec<u8>)>,
+    now_ms: u64,
+    explained: u64,
+    page_bytes: u64,
+    /// The largest blob that may be over the budget.
+    slack_bytes: u64,
+}
+
+impl Pair {
+    pub fn new(budget_bytes: u64, policy: Policy) -> Pair {
+        let options = Options {
+            budget_bytes,
+            reserve_bytes: 1 << 30,
+            item_bytes_max: 10 * VALUE_BYTES_MAX as u64,
+            policy,
+            huge_pages: false,
+            ..Options::default()
+        };
+        let store = Store::new(&options).unwrap();
+        Pair {
+            hasher: store.hasher().clone(),
+            store,
+            twin: HashMap::new(),
+            pins: Vec::new(),
+            now_ms: 1_700_000_000_000,
+            explained: 0,
+            page_bytes: if budget_bytes < 64 << 20 { 16 << 10 } else { 32 << 10 },
+            slack_bytes: 0,
+        }
+    }
+
+    fn find(&mut self, id: &Id) -> Option<Entry> {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let found = self.store.peek(&key, self.now_ms);
+        found.map(|item| Entry { value: item.value().to_vec(), meta: item.meta() })
+    }
+
+    /// Makes the twin forget what has died, and what the store evicted.
+    fn agree(&mut self, id: &Id) {
+        let now_ms = self.now_ms;
+        if self.twin.get(id).is_some_and(|entry| dead(&entry.meta, now_ms)) {
+            self.twin.remove(id);
+        }
+        let found = self.find(id);
+        match (&found, self.twin.get(id)) {
+            (None, Some(_)) => {
+                self.twin.remove(id);
+                self.explained += 1;
+                assert!(self.explained <= self.store.counters().evicted, "an item is lost");
+            }
+            (found, twin) => assert_eq!(found.as_ref(), twin),
+        }
+    }
+
+    /// Does one step on both and compares.
+    pub fn step(&mut self, (what, which, size, extra): Step) {
+        self.now_ms += u64::from(extra) / 8;
+        let id = (extra % 3, key_bytes(which));
+        let length = match size % 16 {
+            0 => size as usize % VALUE_BYTES_MAX,
+            1..4 => size as usize % 3000,
+            _ => size as usize % 300,
+        };
+        self.agree(&id);
+        match what % 16 {
+            0..5 => self.put(&id, length, extra),
+            5 => self.remove(&id),
+            6 => self.extend(&id, length / 4, extra, false),
+            7 => self.extend(&id, length / 4, extra, true),
+            8 => self.resize(&id, length),
+            9 => self.set_meta(&id, length, extra),
+            10 => self.touch(&id, extra),
+            11 => self.pin(&id),
+            12 => {
+                if !self.pins.is_empty() {
+                    self.pins.swap_remove(size as usize % self.pins.len());
+                }
+            }
+            13 => {
+                self.store.sweep(self.now_ms, 50);
+            }
+            14 => self.get(&id),
+            _ => self.value_mut(&id, extra),
+        }
+        self.check_ledger();
+        for (pin, value) in &self.pins {
+            assert_eq!(&pin[..], &value[..]);
+        }
+        self.store.take_dropped();
+        self.agree(&id);
+    }
+
+    fn meta(&self, length: usize, extra: u8) -> Meta {
+        Meta {
+            kind: if extra % 5 == 0 { Kind::Hash } else { Kind::String },
+            heap: false,
+            client_flags: u32::from(extra % 4 == 1),
+            expire_at_ms: if extra % 3 == 0 { 0 } else { self.now_ms + length as u64 * 5 },
+            cas: (extra % 7 == 3).then_some(u64::from(extra)),
+        }
+    }
+
+    fn put(&mut self, id: &Id, length: usize, extra: u8) {
+        let meta = self.meta(length, extra);
+        let value = vec![extra; length];
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        match self.store.put(&key, &value, &meta, self.now_ms) {
+            Ok(()) => {
+                self.twin.insert(id.clone(), Entry { value, meta });
+            }
+            Err(refused) => self.refused(refused),
+        }
+        self.slack_bytes = self.slack_bytes.max(length as u64 + 65_536);
+    }
+
+    fn refused(&self, refused: Refused) {
+        assert_eq!(refused, Refused::NoMemory);
+        let free_to_evict = self.store.policy() == Policy::AllKeys && self.pins.is_empty();
+        assert!(!free_to_evict, "refused although everything may be evicted");
+    }
+
+    fn remove(&mut self, id: &Id) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        assert_eq!(self.store.remove(&key, self.now_ms), self.twin.remove(id).is_some());
+    }
+
+    fn extend(&mut self, id: &Id, length: usize, extra: u8, front: bool) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let bytes = vec![extra; length];
+        let now_ms = self.now_ms;
+        if self.twin.get(id).is_some_and(|entry| entry.value.len() > VALUE_BYTES_MAX) {
+            return;
+        }
+        let done = if front {
+            self.store.prepend(&key, &bytes, now_ms)
+        } else {
+            self.store.append(&key, &bytes, now_ms)
+        };
+        match done {
+            Ok(length) => {
+                let expected = self.twin.get_mut(id).map(|entry| {
+                    let at = if front { 0 } else { entry.value.len() };
+                    entry.value.splice(at..at, bytes);
+                    entry.meta.cas = None;
+                    entry.value.len()
+                });
+                assert_eq!(length, expected);
+                self.slack_bytes = self.slack_bytes.max(length.unwrap_or(0) as u64 + 65_536);
+            }
+            Err(refused) => self.refused(refused),
+        }
+    }
+
+    fn resize(&mut self, id: &Id, length: usize) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        match self.store.resize(&key, length, self.now_ms).map(|value| value.map(|value| value.to_vec())) {
+            Ok(value) => {
+                let expected = self.twin.get_mut(id).map(|entry| {
+                    entry.value.resize(length, 0);
+                    entry.meta.cas = None;
+                    entry.value.clone()
+                });
+                assert_eq!(value, expected);
+                self.slack_bytes = self.slack_bytes.max(length as u64 + 65_536);
+            }
+            Err(refused) => self.refused(refused),
+        }
+    }
+
+    fn value_mut(&mut self, id: &Id, extra: u8) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let before = self.store.peek(&key, self.now_ms).map(|item| item.version());
+        let Some(value) = self.store.value_mut(&key, self.now_ms) else { return };
+        value.fill(extra);
+        let entry = self.twin.get_mut(id).unwrap();
+        entry.value.fill(extra);
+        entry.meta.cas = None;
+        let after = self.store.peek(&key, self.now_ms).map(|item| item.version());
+        assert_ne!(before, after);
+    }
+
+    fn set_meta(&mut self, id: &Id, length: usize, extra: u8) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let meta = self.meta(length, extra);
+        match self.store.set_meta(&key, &meta, Change::New, self.now_ms) {
+            Ok(done) => assert_eq!(done, self.twin.get_mut(id).map(|entry| entry.meta = meta).is_some()),
+            Err(refused) => self.refused(refused),
+        }
+    }
+
+    fn touch(&mut self, id: &Id, extra: u8) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let at = self.now_ms + u64::from(extra);
+        let before = self.store.peek(&key, self.now_ms).map(|item| item.version());
+        match self.store.set_expiry(&key, at, Change::Keep, self.now_ms) {
+            Ok(done) => {
+                assert_eq!(done, self.twin.get_mut(id).map(|entry| entry.meta.expire_at_ms = at).is_some());
+                if extra > 0 {
+                    assert_eq!(self.store.peek(&key, self.now_ms).map(|item| item.version()), before);
+                }
+            }
+            Err(refused) => self.refused(refused),
+        }
+    }
+
+    fn get(&mut self, id: &Id) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let found = self.store.get(&key, self.now_ms).map(|item| item.value().to_vec());
+        assert_eq!(found.as_ref(), self.twin.get(id).map(|entry| &entry.value));
+    }
+
+    fn pin(&mut self, id: &Id) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let pin = self.store.pin(&key, self.now_ms);
+        assert_eq!(pin.as_deref(), self.twin.get(id).map(|entry| &entry.value[..]));
+        if let Some(pin) = pin
+            && self.pins.len() < 20
+        {
+            let value = pin.to_vec();
+            self.pins.push((pin, value));
+        }
+    }
+
+    /// The ledger is over the budget by no more than a page and a large value.
+    pub fn check_ledger(&self) {
+        let ledger = self.store.ledger();
+        let pinned: u64 = self.pins.iter().map(|(pin, _)| pin.len() as u64 + self.page_bytes).sum();
+        assert!(
+            ledger.total() <= ledger.budget + self.page_bytes + self.slack_bytes + pinned,
+            "{ledger:?} slack {}",
+            self.slack_bytes
+        );
+    }
+
+    /// Everything that is left equals the twin, by key, by scan and by count.
+    pub fn finish(mut self) {
+        let mut rounds = 0;
+        while self.store.sweep(self.now_ms, 1000).pending {
+            rounds += 1;
+            assert!(rounds < 100_000, "the sweep does not end");
+        }
+        let ids: Vec<Id> = self.twin.keys().cloned().collect();
+        for id in &ids {
+            self.agree(id);
+        }
+        let mut seen = HashMap::new();
+        let mut cursor = 0;
+        loop {
+            cursor = self.store.scan(cursor, self.now_ms, &mut |item| {
+                let entry = Entry { value: item.value().to_vec(), meta: item.meta() };
+                seen.insert((item.db(), item.key().to_vec()), entry);
+            });
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(seen, self.twin);
+        assert_eq!(self.store.len(), self.twin.len() as u64);
+        for db in 0..3 {
+            let of_db = || self.twin.iter().filter(|(id, _)| id.0 == db);
+            assert_eq!(self.store.len_db(db), of_db().count() as u64);
+            let volatile = of_db().filter(|(_, entry)| entry.meta.expire_at_ms != 0).count();
+            assert_eq!(self.store.expires_db(db), volatile as u64);
+        }
+        self.store.clear();
+        assert_eq!(self.store.len(), 0);
+        for (pin, value) in &self.pins {
+            assert_eq!(&pin[..], &value[..]);
+        }
+        let pins = std::mem::take(&mut self.pins);
+        if pins.len() % 2 == 0 {
+            // Half of the time the pins outlive the store.
+            drop(self);
+            for (pin, value) in &pins {
+                assert_eq!(&pin[..], &value[..]);
+            }
+        } else {
+            drop(pins);
+            self.store.settle(1, self.now_ms);
+            self.store.clear();
+            let Ledger { pages, large, .. } = self.store.ledger();
+            assert_eq!((pages, large), (0, 0));
+        }
+    }
+}
+
+fn dead(meta: &Meta, now_ms: u64) -> bool {
+    meta.expire_at_ms != 0 && meta.expire_at_ms <= now_ms
+}
+
+/// Keys of many lengths, the empty one among them.
+fn key_bytes(which: u16) -> Vec<u8> {
+    let length = match which % 17 {
+        0 => usize::from(which) / 17,
+        1 => 250,
+        2 => 70,
+        _ => 12,
+    };
+    let mut bytes = format!("{which:05}").into_bytes();
+    bytes.resize(length.max(usize::from(which > 0) * 5), b'k');
+    bytes
+}
