@@ -56,6 +56,8 @@ pub(super) struct Timers {
     housekeeping_us: u64,
     /// A slice of background work has left more to do: do not sleep.
     work_left: bool,
+    /// Background work may have changed what is published.
+    publish: bool,
     /// Somebody waits for a time: do not sleep long.
     busy: bool,
     /// Where the walk over idle connections stands.
@@ -65,7 +67,7 @@ pub(super) struct Timers {
 impl Timers {
     /// All due now.
     pub fn new(now: Now) -> Timers {
-        Timers { housekeeping_us: now.mono_us, work_left: false, busy: false, walk: 0 }
+        Timers { housekeeping_us: now.mono_us, work_left: false, publish: true, busy: false, walk: 0 }
     }
 }
 
@@ -208,6 +210,7 @@ impl Core {
         if self.shard.active_expire && (due || self.timers.work_left) {
             left |= self.shard.store.sweep(now_ms, SLICE_ITEMS).pending;
         }
+        self.timers.publish = due || left || self.timers.work_left;
         self.timers.work_left = left;
         self.timers.busy = !self.sleepers.is_empty();
         if due {
@@ -256,10 +259,8 @@ impl Core {
         metrics.set(Counter::Hits, traffic.hits);
         metrics.set(Counter::Misses, traffic.misses);
         self.shard.memcache.publish(metrics);
-        if metrics.get(Counter::Changes) == traffic.changes
-            && !self.timers.work_left
-            && self.now.mono_us < self.timers.housekeeping_us
-        {
+        metrics.sample(self.now.mono_us);
+        if metrics.get(Counter::Changes) == traffic.changes && !self.timers.publish {
             return;
         }
         metrics.set(Counter::Changes, traffic.changes);
