@@ -152,14 +152,7 @@ fn main() {
         spare: Vec::new(),
     };
     let choice = if choice == "poll" { Choice::Poll } else { Choice::Uring };
-    let mut options = Options::default();
-    if let Ok(lent) = std::env::var("LENT") {
-        options.buffers = lent.parse().expect("a number of buffers");
-    }
-    if let Ok(submissions) = std::env::var("SUBMISSIONS") {
-        options.submissions = submissions.parse().expect("a number of entries");
-    }
-    let (reactor, way) = open(choice, &options).expect("a driver");
+    let (reactor, way) = open(choice, &Options::default()).expect("a driver");
     eprintln!("{way}");
     match reactor {
         Reactor::Uring(driver) => serve(driver, port, canned),

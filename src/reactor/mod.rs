@@ -45,7 +45,7 @@ pub struct Options {
     pub buffers_max: u16,
     /// Size of each: the most that [`Events::received`] gets at once.
     pub buffer_bytes: u32,
-    /// The most that one connection takes before others get their turn.
+    /// What one connection may take at a time, before it gets a small share of each turn.
     pub receive_bytes_max: u32,
 }
 
@@ -73,6 +73,7 @@ pub enum Choice {
 }
 
 /// One of the two drivers. A core's loop is generic over [`Driver`]: match once, outside of it.
+#[expect(clippy::large_enum_variant, reason = "there is one per core, taken apart at once")]
 pub enum Reactor {
     /// io_uring.
     Uring(Uring),

@@ -39,6 +39,8 @@ struct Connection {
     /// The peer or an error has ended the stream: reading goes on until that is seen.
     hung_up: bool,
     wanted: bool,
+    /// The peer sends no more.
+    ended: bool,
     closing: bool,
 }
 
@@ -193,6 +195,7 @@ impl Poll {
                 Ok(0) => {
                     connection.readable = false;
                     connection.wanted = false;
+                    connection.ended = true;
                     events.ended(Socket(index));
                 }
                 Ok(len) => {
@@ -254,6 +257,7 @@ impl Driver for Poll {
             listed: false,
             hung_up: false,
             wanted: true,
+            ended: false,
             closing: false,
         });
         let token = Token(token(self.connections.generation(index), index) as usize);
@@ -298,8 +302,8 @@ impl Driver for Poll {
 
     fn resume(&mut self, socket: Socket) {
         let Some(connection) = self.connections.get_mut(socket.0) else { return };
-        connection.wanted = true;
-        if connection.readable && !std::mem::replace(&mut connection.listed, true) {
+        connection.wanted = !connection.ended;
+        if connection.wanted && connection.readable && !std::mem::replace(&mut connection.listed, true) {
             self.readable.push(socket.0);
         }
     }

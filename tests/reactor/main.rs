@@ -3,6 +3,8 @@
 #![allow(missing_docs)]
 
 mod exhaustion;
+mod fairness;
+mod fallback;
 mod lifecycle;
 mod server;
 mod transfer;

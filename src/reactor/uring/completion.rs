@@ -9,6 +9,9 @@ use super::Uring;
 use super::operation::{Kind, SEND_BYTES_MAX, tag_of};
 use crate::reactor::{Events, Socket, refuse};
 
+/// So many connections without a buffer in one turn mean that too few are lent.
+const STARVED_MANY: usize = 4;
+
 /// Failures of an operation after which the same is tried again.
 fn is_transient(errno: i32) -> bool {
     matches!(errno, libc::EAGAIN | libc::EINTR | libc::ENOMEM | libc::ENOBUFS)
@@ -50,31 +53,45 @@ impl Uring {
         let result = completion.result();
         let buffer = cqueue::buffer_select(completion.flags());
         let ended = !cqueue::more(completion.flags());
-        let open = self.connections.of_generation(index, generation).is_some_and(|c| !c.closing);
+        let Some(connection) = self.connections.of_generation(index, generation) else {
+            // Not to be: slots are kept while something is in flight. A buffer is not to be lost for it.
+            debug_assert!(false, "a completion for a slot that was freed");
+            return buffer.into_iter().for_each(|number| self.buffers.give_back(number));
+        };
+        let open = !connection.closing;
+        if connection.turn != self.turn {
+            connection.greedy &= connection.turn.wrapping_add(1) == self.turn;
+            connection.turn = self.turn;
+            connection.taken = 0;
+        }
+        connection.taken = connection.taken.saturating_add(result.max(0) as u32);
+        let too_much = !connection.greedy && connection.taken > self.receive_bytes_max;
+        connection.greedy |= too_much;
+        connection.receiving = !ended;
         if let (Some(number), true) = (buffer, open && result > 0) {
             events.received(Socket(index), self.buffers.filled(number, result as usize));
         }
         if let Some(number) = buffer {
             self.buffers.give_back(number);
         }
-        if ended && let Some(connection) = self.connections.of_generation(index, generation) {
-            connection.receiving = false;
+        if ended {
             self.receive_ended(index, result, events);
+        } else if too_much {
+            self.rearm_receive(index);
         }
     }
 
     /// A receive is no longer armed, for the reason that `result` gives.
-    #[cold]
     fn receive_ended<E: Events>(&mut self, index: u32, result: i32, events: &mut E) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         if !connection.closing {
             match -result {
                 0 => {
                     connection.wanted = false;
+                    connection.ended = true;
                     events.ended(Socket(index));
                 }
                 libc::ENOBUFS => {
-                    self.buffers.lend_more();
                     self.starved.push(index);
                 }
                 // Cancelled by a pause, which may have been taken back; or ended for the kernel's own reasons.
@@ -89,6 +106,10 @@ impl Uring {
     /// Arms the receives that found no buffer, now that some are back.
     #[inline]
     pub(super) fn feed_starved(&mut self) {
+        // One greedy client is no reason to lend more: the buffers lent are what a turn may take.
+        if self.starved.len() > STARVED_MANY {
+            self.buffers.lend_more();
+        }
         while let Some(index) = self.starved.pop() {
             self.receive(index);
         }
@@ -164,9 +185,8 @@ impl Uring {
     fn cancel_failed(&mut self, generation: u32, index: u32) {
         let Some(connection) = self.connections.of_generation(index, generation) else { return };
         let waiting = connection.closing && connection.waiting;
-        if connection.receiving && !connection.wanted {
-            connection.stopping = false;
-            self.stop_receiving(index);
+        if connection.receiving && std::mem::take(&mut connection.stopping) {
+            self.rearm_receive(index);
         }
         if waiting {
             self.cancel(Kind::SendRest, index);

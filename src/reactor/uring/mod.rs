@@ -5,6 +5,10 @@
 //! how far it came, or all of it has left and the buffer is free. In the usual case a send costs no completion
 //! and never ends a wait early. What did not fit is sent by an operation that waits for the peer.
 //!
+//! **Shares.** The kernel lets an armed receive fill half a megabyte and more before it looks at the next socket. A
+//! connection that has taken too much in a turn is therefore served by single receives, one buffer in each turn,
+//! until a turn has found it without. What all of them take in a turn is bounded by the buffers lent.
+//!
 //! **Lifetimes.** `in_flight` counts the operations of a connection which the kernel may still look at; its
 //! buffer is kept and its slot is not freed before that is zero. Each completion carries the generation
 //! of the slot that it is for.
@@ -53,6 +57,13 @@ struct Connection {
     waiting: bool,
     /// Nothing more is told of this connection but that it is gone.
     closing: bool,
+    /// The peer sends no more.
+    ended: bool,
+    /// Served by single receives, as it takes too much of the others' time.
+    greedy: bool,
+    /// The last turn in which bytes were received, and how many in it.
+    turn: u16,
+    taken: u32,
     /// What the immediate send said, if it was not silent.
     outcome: Option<i32>,
 }
@@ -85,7 +96,9 @@ pub struct Uring {
     rung: Box<u64>,
     /// The next turn must not sleep: somebody waits for what it will find.
     hurry: bool,
-    /// What a connection may take before others get their turn; 0 leaves that to the kernel.
+    /// The number of this turn, wrapping.
+    turn: u16,
+    /// What a connection may receive in a turn before it counts as greedy.
     receive_bytes_max: u32,
 }
 
@@ -96,8 +109,8 @@ impl Uring {
         trial::open(options)
     }
 
-    fn new(options: &Options, way: &trial::Way) -> io::Result<Uring> {
-        let ring = Ring::new(options.submissions, options.submissions * 8, way.deferred)?;
+    fn new(options: &Options, deferred: bool) -> io::Result<Uring> {
+        let ring = Ring::new(options.submissions, options.submissions * 8, deferred)?;
         let buffers = Buffers::new(&ring, options.buffers_max, options.buffers, options.buffer_bytes)?;
         let waker = Waker::new(sys::eventfd(false)?, Some(ring.duplicate()?));
         let mut driver = Uring {
@@ -113,7 +126,8 @@ impl Uring {
             waker,
             rung: Box::new(0),
             hurry: false,
-            receive_bytes_max: if way.capped { options.receive_bytes_max } else { 0 },
+            turn: 0,
+            receive_bytes_max: options.receive_bytes_max,
         };
         driver.watch_event();
         Ok(driver)
@@ -156,6 +170,10 @@ impl Driver for Uring {
             stopping: false,
             waiting: false,
             closing: false,
+            ended: false,
+            greedy: false,
+            turn: 0,
+            taken: 0,
             outcome: None,
         });
         self.receive(index);
@@ -183,7 +201,7 @@ impl Driver for Uring {
 
     fn resume(&mut self, socket: Socket) {
         if let Some(connection) = self.connections.get_mut(socket.0) {
-            connection.wanted = true;
+            connection.wanted = !connection.ended;
             self.receive(socket.0);
         }
     }
@@ -222,6 +240,7 @@ impl Driver for Uring {
     fn turn<E: Events>(&mut self, wait: Wait, events: &mut E) -> io::Result<()> {
         let must_not_sleep = self.hurry || !self.departed.is_empty() || !self.reaped.is_empty();
         self.hurry = false;
+        self.turn = self.turn.wrapping_add(1);
         self.buffers.publish();
         match wait {
             Wait::For(time) if !must_not_sleep => self.ring.enter(1, Some(time))?,

@@ -102,8 +102,13 @@ impl Uring {
         connection.receiving = true;
         connection.stopping = false;
         connection.in_flight += 1;
-        let receive = opcode::RecvMulti::new(types::Fd(connection.stream.raw()), GROUP);
-        let receive = receive.len(self.receive_bytes_max).build();
+        let descriptor = types::Fd(connection.stream.raw());
+        let receive = if connection.greedy {
+            let single = opcode::Recv::new(descriptor, std::ptr::null_mut(), 0).buf_group(GROUP);
+            single.build().flags(squeue::Flags::BUFFER_SELECT)
+        } else {
+            opcode::RecvMulti::new(descriptor, GROUP).build()
+        };
         // SAFETY: the entry points to nothing; the buffers that it will use live until `drop` has cancelled all.
         unsafe { self.push(&receive.user_data(tag(Kind::Receive, generation, index))) };
     }
@@ -112,6 +117,12 @@ impl Uring {
     pub(super) fn stop_receiving(&mut self, index: u32) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         connection.wanted = false;
+        self.rearm_receive(index);
+    }
+
+    /// Ends the receive of a connection; if one is wanted still, it is armed anew when that has ended.
+    pub(super) fn rearm_receive(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
         if connection.receiving && !connection.stopping {
             connection.stopping = true;
             self.cancel(Kind::Receive, index);

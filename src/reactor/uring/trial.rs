@@ -3,7 +3,6 @@
 //! Kernels, containers and sandboxes differ in what they permit, and some accept flags that they do not honour.
 //! So each way is tried with the driver itself: bytes go through a socket pair, more of them than fit at once.
 
-use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -12,44 +11,30 @@ use std::time::Duration;
 use super::Uring;
 use crate::reactor::{Door, Driver, Events, Options, Report, Socket, Wait};
 
-/// A way of using io_uring.
-#[derive(Clone, Copy)]
-pub(super) struct Way {
-    /// Completions are worked off only when the driver enters (Linux 6.1).
-    pub deferred: bool,
-    /// The kernel takes a limited number of bytes of one socket before it looks at the next (Linux 6.17).
-    pub capped: bool,
-}
+/// Whether completions are worked off only when the driver enters (Linux 6.1), from best to worst.
+const DEFERRED: [bool; 2] = [true, false];
 
-/// From best to worst.
-const WAYS: [Way; 3] = [
-    Way { deferred: true, capped: true },
-    Way { deferred: true, capped: false },
-    Way { deferred: false, capped: false },
-];
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.deferred, self.capped) {
-            (true, true) => "deferred completions, capped receives",
-            (true, false) => "deferred completions",
-            _ => "plain",
-        })
-    }
+fn name(deferred: bool) -> &'static str {
+    if deferred { "with deferred completions" } else { "without deferred completions" }
 }
 
 /// Opens a driver in the best way that works. Says which, and why not a better one.
 pub(super) fn open(options: &Options) -> io::Result<(Uring, String)> {
     let mut failures = String::new();
     let mut kind = io::ErrorKind::Unsupported;
-    for way in WAYS {
-        let attempt = Uring::new(options, &way).and_then(|mut driver| {
+    for deferred in DEFERRED {
+        let attempt = Uring::new(options, deferred).and_then(|mut driver| {
             exercise(&mut driver)?;
             Ok(driver)
         });
+        let way = name(deferred);
         match attempt {
-            Ok(driver) if failures.is_empty() => return Ok((driver, way.to_string())),
+            Ok(driver) if failures.is_empty() => return Ok((driver, way.into())),
             Ok(driver) => return Ok((driver, format!("{way} ({failures})"))),
+            // Whoever forbids io_uring, or has none, does so in all ways.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => {
+                return Err(io::Error::new(error.kind(), format!("io_uring is not usable here: {error}")));
+            }
             Err(error) => {
                 kind = error.kind();
                 let separator = if failures.is_empty() { "" } else { "; " };
