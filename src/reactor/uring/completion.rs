@@ -5,8 +5,8 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use io_uring::cqueue;
 
-use super::Uring;
 use super::operation::{Kind, SEND_BYTES_MAX, tag_of};
+use super::{SILENT, Uring};
 use crate::reactor::{Events, Socket, refuse};
 
 /// So many connections without a buffer in one turn mean that too few are lent.
@@ -125,7 +125,7 @@ impl Uring {
             if let (Kind::Send, generation, index) = tag_of(completion)
                 && let Some(connection) = self.connections.of_generation(index, generation)
             {
-                connection.outcome = Some(completion.result());
+                connection.outcome = completion.result();
             }
         }
         let consumed = self.ring.consumed();
@@ -140,8 +140,9 @@ impl Uring {
     #[inline]
     fn settle_send<E: Events>(&mut self, index: u32, events: &mut E) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let whole = connection.buffer.len().min(SEND_BYTES_MAX);
-        let result = connection.outcome.take().unwrap_or(whole as i32);
+        let whole = connection.buffer.len().min(SEND_BYTES_MAX) as i32;
+        let outcome = std::mem::replace(&mut connection.outcome, SILENT);
+        let result = if outcome == SILENT { whole } else { outcome };
         self.send_progressed(index, result, events);
     }
 

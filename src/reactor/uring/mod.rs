@@ -41,6 +41,9 @@ use super::slots::Slots;
 use super::stream::Stream;
 use super::{Door, Driver, Events, Options, Peer, Report, Socket, Wait, Waker, sys};
 
+/// The outcome of a send that has said nothing, as those do that sent everything.
+const SILENT: i32 = i32::MAX;
+
 struct Connection {
     stream: Stream,
     /// What is being sent, from `sent` on; empty when nothing is.
@@ -64,8 +67,8 @@ struct Connection {
     /// The last turn in which bytes were received, and how many in it.
     turn: u16,
     taken: u32,
-    /// What the immediate send said, if it was not silent.
-    outcome: Option<i32>,
+    /// What the immediate send said, or `SILENT`. No option, for the slot to be as small as it is.
+    outcome: i32,
 }
 
 struct Listener {
@@ -174,7 +177,7 @@ impl Driver for Uring {
             greedy: false,
             turn: 0,
             taken: 0,
-            outcome: None,
+            outcome: SILENT,
         });
         self.receive(index);
         Ok(Socket(index))
