@@ -16,6 +16,9 @@ pub const INPUT_HELD_BYTES: usize = 256 << 10;
 /// A client whose replies have not moved for so long is closed: it holds memory for nobody.
 pub const STALLED_READER_MS: u64 = 60_000;
 
+/// The same for a client that is to be closed once it has read its last replies.
+pub const STALLED_LEAVER_MS: u64 = 5_000;
+
 /// Requests of one connection under way on other cores; beyond it its further requests wait.
 pub const HOPS_IN_FLIGHT_MAX: usize = 4096;
 

@@ -4,12 +4,13 @@ use super::{Client, Core, DOOR_MEMCACHE, Mail};
 use crate::clock::Now;
 use crate::command::{Command, flag};
 use crate::connection::{Closing, Connection, Hold, Parser};
-use crate::limits::STALLED_READER_MS;
+use crate::limits::{STALLED_LEAVER_MS, STALLED_READER_MS};
 use crate::metrics::{Counter, Metrics};
 use crate::parameters::Name;
 use crate::protocol::{memcache, resp};
 use crate::reactor::{Door as ListenerDoor, Driver, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
+use socket2::{SockRef, TcpKeepalive};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -17,9 +18,6 @@ use std::time::Duration;
 
 /// Output that is sent although replies behind it are still awaited.
 const SEND_ANYWAY_BYTES: usize = 16 << 10;
-
-/// Time between two looks at what only needs one now and then.
-const HOUSEKEEPING_MS: u64 = 100;
 
 /// How long clients get to read their last replies when the server stops.
 const DRAIN_MS: u64 = 3_000;
@@ -54,6 +52,8 @@ impl Pause {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timers {
     housekeeping_us: u64,
+    /// Time between two looks at what only needs one now and then (`hz`).
+    housekeeping_ms: u64,
     /// A slice of background work has left more to do: do not sleep.
     work_left: bool,
     /// Background work may have changed what is published.
@@ -67,7 +67,14 @@ pub(super) struct Timers {
 impl Timers {
     /// All due now.
     pub fn new(now: Now) -> Timers {
-        Timers { housekeeping_us: now.mono_us, work_left: false, publish: true, busy: false, walk: 0 }
+        Timers {
+            housekeeping_us: now.mono_us,
+            housekeeping_ms: 100,
+            work_left: false,
+            publish: true,
+            busy: false,
+            walk: 0,
+        }
     }
 }
 
@@ -105,7 +112,7 @@ impl Core {
         {
             return Wait::Poll;
         }
-        let ms = if self.timers.busy || self.mesh.is_congested() { 1 } else { HOUSEKEEPING_MS };
+        let ms = if self.timers.busy || self.mesh.is_congested() { 1 } else { self.timers.housekeeping_ms };
         Wait::For(Duration::from_millis(ms))
     }
 
@@ -148,8 +155,10 @@ impl Core {
         self.shard.store.set_policy(parameters.policy());
         self.shard.store.set_goal(parameters.eviction_goal());
         self.shard.lfu = parameters.policy_name().ends_with("-lfu");
-        self.slowlog.follow(&self.shared.parameters);
+        self.slowlog.follow(parameters);
         self.time_all = self.slowlog.wants(999);
+        self.timers.housekeeping_ms = 1000 / parameters.number(Name::Hz).max(1) as u64;
+        log::set_max_level(parameters.log_level());
         self.timers.work_left = true;
     }
 
@@ -214,7 +223,7 @@ impl Core {
         self.timers.work_left = left;
         self.timers.busy = !self.sleepers.is_empty();
         if due {
-            self.timers.housekeeping_us = self.now.mono_us + HOUSEKEEPING_MS * 1000;
+            self.timers.housekeeping_us = self.now.mono_us + self.timers.housekeeping_ms * 1000;
             self.look_at_idle();
             let ledger = self.shard.store.ledger();
             self.metrics().set(Counter::BufferBytes, self.pool.bytes() as u64);
@@ -242,10 +251,12 @@ impl Core {
             if idle_ms > 1000 {
                 connection.rest();
             }
+            let patience_ms =
+                if connection.closing == Closing::No { STALLED_READER_MS } else { STALLED_LEAVER_MS };
             let stalled = (connection.sending || connection.hold == Hold::Output)
-                && self.now.mono_us.saturating_sub(connection.moved_us) > STALLED_READER_MS * 1000;
+                && self.now.mono_us.saturating_sub(connection.moved_us) > patience_ms * 1000;
             let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !session.monitor;
-            if stalled || timed_out {
+            if (stalled || timed_out) && connection.closing < Closing::Now {
                 connection.closing = Closing::Now;
                 self.mark_dirty(id as SessionId);
             }
@@ -283,6 +294,7 @@ impl Core {
     fn adopt<D: Driver>(&mut self, driver: &mut D) {
         for (descriptor, door) in std::mem::take(&mut self.newcomers) {
             let fd = descriptor.as_raw_fd();
+            keep_alive(&descriptor, self.shared.parameters.number(Name::TcpKeepalive) as u64);
             let Ok(socket) = driver.adopt(descriptor) else {
                 self.shared.load[self.index as usize].fetch_sub(1, Ordering::Relaxed);
                 continue;
@@ -408,6 +420,15 @@ impl Core {
     /// A session's facts for a reply that nobody asked for.
     pub(super) fn client_of(&self, id: SessionId) -> Client {
         self.client(id)
+    }
+}
+
+/// Has the kernel probe a client that is silent for so long. Sockets that are not TCP have no need of it.
+fn keep_alive(descriptor: &OwnedFd, secs: u64) {
+    if secs > 0 {
+        let (silence, between) = (Duration::from_secs(secs), Duration::from_secs((secs / 3).max(1)));
+        let probes = TcpKeepalive::new().with_time(silence).with_interval(between).with_retries(3);
+        let _ = SockRef::from(descriptor).set_tcp_keepalive(&probes);
     }
 }
 

@@ -268,6 +268,17 @@ impl Parameters {
         }
     }
 
+    /// Which lines are logged.
+    pub fn log_level(&self) -> log::LevelFilter {
+        match self.choice(Name::Loglevel) {
+            "debug" => log::LevelFilter::Trace,
+            "verbose" => log::LevelFilter::Debug,
+            "notice" => log::LevelFilter::Info,
+            "warning" => log::LevelFilter::Warn,
+            _ => log::LevelFilter::Off,
+        }
+    }
+
     /// Addresses to listen on, never empty.
     pub fn addresses(&self) -> Vec<Address> {
         kind::addresses(&self.text(Name::Bind)).expect("checked when it was set")
