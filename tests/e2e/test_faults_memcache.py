@@ -1,0 +1,143 @@
+"""Clients that misbehave towards the memcached port."""
+
+import threading
+
+import pytest
+
+import server
+
+MIB = 1 << 20
+
+
+def exchange(client, request, ending):
+    client.sendall(request)
+    got = b""
+    while not got.endswith(ending):
+        more = client.recv(1 << 20)
+        assert more, got[-200:]
+        got += more
+    return got
+
+
+def test_get_with_a_hundred_thousand_keys(build_server):
+    with build_server.connect("memcache") as client:
+        exchange(client, b"set k7 3 0 1\r\nx\r\nset k99999 0 0 1\r\ny\r\n", b"STORED\r\nSTORED\r\n")
+        line = b"get " + b" ".join(b"k%d" % number for number in range(100_000)) + b"\r\n"
+        got = exchange(client, line, b"END\r\n")
+        assert got == b"VALUE k7 3 1\r\nx\r\nVALUE k99999 0 1\r\ny\r\nEND\r\n"
+        exchange(client, b"version\r\n", b"\r\n")
+
+
+def test_multiget_of_many_values_comes_whole_and_in_order(build_server):
+    with build_server.connect("memcache") as client:
+        names = [b"key%d" % number for number in range(2000)]
+        stores = b"".join(b"set %s 0 0 500 noreply\r\n%s\r\n" % (name, name.ljust(500)) for name in names)
+        sender = threading.Thread(target=client.sendall, args=(stores + b"get " + b" ".join(names) + b"\r\n",))
+        sender.start()
+        got = b""
+        while not got.endswith(b"\r\nEND\r\n"):
+            got += client.recv(1 << 20)
+        sender.join()
+        assert got == b"".join(b"VALUE %s 0 500\r\n%s\r\n" % (name, name.ljust(500)) for name in names) + b"END\r\n"
+
+
+@pytest.mark.larder_only
+def test_client_that_never_reads_is_capped_and_closed(build_server):
+    process = build_server.process
+    with build_server.connect("memcache") as greedy, build_server.connect("memcache") as other:
+        exchange(other, b"set big 0 0 262144\r\n" + b"x" * 262144 + b"\r\n", b"STORED\r\n")
+        before = process.rss_bytes()
+        greedy.settimeout(0.5)
+        sent = stalls = 0
+        while sent < 256 * MIB and stalls < 40:
+            try:
+                sent += greedy.send(b"get big\r\n" * 1000)
+                stalls = 0
+            except TimeoutError:
+                stalls += 1
+            except (BrokenPipeError, ConnectionResetError):
+                break
+            assert exchange(other, b"version\r\n", b"\r\n").startswith(b"VERSION")
+        else:
+            raise AssertionError("neither read from nor closed")
+        assert process.rss_bytes() - before < 160 * MIB
+        assert exchange(other, b"get big\r\n", b"END\r\n").startswith(b"VALUE big 0 262144\r\n")
+
+
+@pytest.mark.larder_only
+def test_line_without_an_end_is_not_collected(build_server):
+    process = build_server.process
+    with build_server.connect("memcache") as other:
+        before = process.rss_bytes()
+        for start in (b"set ", b"x", b"incr k ", b"touch ", b" "):
+            with build_server.connect("memcache") as endless:
+                with pytest.raises(OSError):
+                    endless.sendall(start + b"a" * (64 * MIB))
+                    while endless.recv(1000):
+                        pass
+                    raise ConnectionResetError
+        assert process.rss_bytes() - before < 32 * MIB
+        assert exchange(other, b"version\r\n", b"\r\n")
+
+
+@pytest.mark.larder_only
+def test_endless_multiget_is_bounded(build_server):
+    """A line of keys may be long, but not without limit."""
+    process = build_server.process
+    with build_server.connect("memcache", 5) as endless, build_server.connect("memcache") as other:
+        before = process.rss_bytes()
+        sent = 0
+        with pytest.raises(OSError):
+            endless.sendall(b"get ")
+            while sent < 4096 * MIB:
+                sent += endless.send(b"abcdefgh " * 100_000)
+        assert process.rss_bytes() - before < 256 * MIB
+        assert exchange(other, b"version\r\n", b"\r\n")
+
+
+def test_control_characters_in_a_key_do_no_harm(build_server):
+    with build_server.connect("memcache") as client:
+        for byte in (0, 1, 9, 11, 12, 27, 127, 128, 255):
+            key = b"a%sb" % bytes([byte])
+            reply = exchange(client, b"set %s 0 0 1\r\nx\r\n" % key, b"\r\n")
+            assert reply in (b"STORED\r\n", b"CLIENT_ERROR bad command line format\r\n"), (byte, reply)
+            exchange(client, b"version\r\n", b"\r\n")
+
+
+@pytest.mark.larder_only
+def test_refused_data_blocks_of_every_size_leave_no_rest(start):
+    running = start(flags=["--item_size_max", "10kb"])
+    with running.connect("memcache") as client:
+        for length in (10 * 1024 + 1, 20_000, 65_536, 1_000_000, 10_000_000):
+            request = b"set k 0 0 %d\r\n%s\r\nget k\r\n" % (length, b"get a\r\n".ljust(length, b"x"))
+            sender = threading.Thread(target=client.sendall, args=(request,))
+            sender.start()
+            assert exchange(client, b"", b"END\r\n") == b"SERVER_ERROR object too large for cache\r\nEND\r\n"
+            sender.join()
+
+
+def test_reading_slowly_gets_everything(build_server):
+    value = b"z" * (900 * 1024)
+    with build_server.connect("memcache") as slow, build_server.connect("memcache") as other:
+        exchange(other, b"set big 0 0 %d\r\n%s\r\n" % (len(value), value), b"STORED\r\n")
+        slow.sendall(b"get big\r\n" * 10)
+        assert slow.recv(10)
+        exchange(other, b"set big 0 0 1\r\nx\r\n", b"STORED\r\n")
+        exchange(other, b"flush_all\r\n", b"OK\r\n")
+        one = b"VALUE big 0 %d\r\n%s\r\nEND\r\n" % (len(value), value)
+        got = b"VALUE big "[:10]
+        while len(got) < 10 * len(one):
+            more = slow.recv(64 * 1024)
+            assert more
+            got += more
+        assert got == one * 10
+
+
+def test_idle_half_request_does_not_hold_others(build_server):
+    halves = [build_server.connect("memcache") for _ in range(50)]
+    for half in halves:
+        half.sendall(b"set k 0 0 1000\r\nabc")
+    with build_server.connect("memcache") as other:
+        server.eventually("others are served", lambda: exchange(other, b"get k\r\n", b"END\r\n") == b"END\r\n")
+    for half in halves:
+        half.close()
