@@ -51,7 +51,7 @@ def closed_ports():
         (["--maxmemory", "101%"], "maxmemory"),
         (["--io", "magic"], "io"),
         (["--bind", "not.an.address.at.all"], "bind"),
-        (["--bind", "192.0.2.1"], "bind"),
+        (["--bind", "192.0.2.1"], "192.0.2.1"),
         (["--dbnum", "0"], "dbnum|databases"),
         (["--cache_mode", "maybe"], "cache.mode"),
         (["--loglevel", "shout"], "loglevel"),
