@@ -32,9 +32,9 @@ impl Ghosts {
         (self.rows.len() * size_of::<[u16; ROW]>()) as u64
     }
 
-    /// Makes the table fit a store of so many items: about half as many ghosts. Forgets all if the size changes.
+    /// Makes the table fit a store of so many items: about three quarters as many ghosts. Forgets all if the size changes.
     pub(crate) fn fit(&mut self, items: u64) {
-        let rows = (items as usize / ROW / 2).max(16);
+        let rows = (items as usize / ROW).max(16);
         if rows >= self.rows.len() * 2 || rows * 3 < self.rows.len() {
             self.rows = vec![[0; ROW]; 1 << rows.ilog2()];
         }
@@ -89,7 +89,7 @@ mod tests {
         ghosts.add(hash(1), true);
         ghosts.fit(20_000);
         let capacity = ghosts.bytes() / 2;
-        assert!((5_000..=10_000).contains(&capacity));
+        assert!((10_000..=20_000).contains(&capacity));
         for number in 0..100_000 {
             ghosts.add(hash(number), number.is_multiple_of(3));
         }
@@ -132,7 +132,7 @@ mod tests {
         let mut ghosts = Ghosts::default();
         ghosts.fit(1_000_000);
         let bytes = ghosts.bytes();
-        ghosts.fit(1_040_000);
+        ghosts.fit(1_020_000);
         assert_eq!(ghosts.bytes(), bytes);
         ghosts.fit(100_000);
         assert!(ghosts.bytes() < bytes / 4);

@@ -266,7 +266,10 @@ impl Evictor {
         };
         let small = if queues.unlisted.is_empty() { level(&queues.small) } else { queues.unlisted_level };
         let main = level(&queues.main);
-        self.worth.set_front(class, small, main, self.pages_of(pages, class));
+        let (in_small, in_main) = (f64::from(queues.small.len()), f64::from(queues.main.len()));
+        let main_part =
+            if queues.unlisted.is_empty() { in_main / (in_small + in_main).max(1.0) } else { 1.0 };
+        self.worth.set_front(class, small, main, main_part, self.pages_of(pages, class));
     }
 
     /// Pages that a class holds; for a large class, what its values would fill.

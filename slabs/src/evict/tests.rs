@@ -59,14 +59,14 @@ fn what_is_used_outlasts_a_scan() {
 
 #[test]
 fn memory_goes_to_the_sizes_that_are_used() {
-    let mut store = store(3 << 20, Policy::AllKeys);
+    let mut store = store(2 << 20, Policy::AllKeys);
     for number in 0..100_000u64 {
         put(&mut store, &format!("old{}", scatter(number) % 20_000), 100, 0).unwrap();
     }
     for round in 0..60_000u64 {
         let name = format!("new{}", scatter(round) % 1000);
         if !get(&mut store, &name) {
-            put(&mut store, &name, 1500, 0).unwrap();
+            put(&mut store, &name, 800, 0).unwrap();
         }
     }
     let kept = (0..1000).filter(|number| get(&mut store, &format!("new{number}"))).count();

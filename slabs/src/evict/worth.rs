@@ -14,8 +14,12 @@ use crate::EvictionGoal;
 const STAMPS: f64 = 16.0;
 /// Bytes that an item takes beside its chunk: index, order and ghosts.
 const OVERHEAD_BYTES: f64 = 16.0;
-/// Worth of an item by its bytes, when hits are counted.
-const SIZE_EXPONENT: f64 = -1.4;
+/// Worth of an item by its bytes, when hits are counted. Residence times inverse to sizes would be -1; a little more
+/// gains hits and costs bytes.
+const SIZE_EXPONENT: f64 = -1.3;
+/// The same when bytes are counted. An item's bytes then weigh as much as it takes, so 0 would do; but overheads
+/// weigh more in small classes, whose many items say early what is worth keeping.
+const SIZE_EXPONENT_BYTES: f64 = -0.3;
 /// Above this the worth is inverse to the size, lest the numbers become too small.
 const EXPONENT_BYTES_MAX: f64 = 65_536.0;
 /// How fast the level rises with what passes the fronts, 1 being one residence for each turnover of the memory. The
@@ -26,10 +30,12 @@ const SMALL_SHARE: f64 = 0.2;
 const SMALL_SHARE_MIN: f64 = 0.05;
 const SMALL_SHARE_MAX: f64 = 1.0;
 /// A page is taken from another class if the fronts differ by more than this many times what a page moves them.
-const HYSTERESIS: f64 = 1.0;
+const HYSTERESIS: f64 = 2.0;
+/// No residence is taken to be shorter than this part of the full one.
+const RESIDENCE_MIN: f64 = 0.05;
 
 /// How much one returning key says about its class's appetite, in the logarithm of the worth.
-const APPETITE_STEP: f64 = 0.05;
+const APPETITE_STEP: f64 = 0.02;
 /// A class keeps its worth while its share of the returning keys is this part of its share of memory.
 const APPETITE_SHARE: f64 = 0.1;
 /// The worth does not fall below this part of the full one (logarithm).
@@ -67,6 +73,8 @@ pub(crate) struct Worth {
     small_share: f64,
     budget_bytes: f64,
     returns: u32,
+    /// Appetites count: sizes differ in worth.
+    hits: bool,
 }
 
 /// Nothing is there.
@@ -96,6 +104,7 @@ impl Worth {
             small_share: SMALL_SHARE,
             budget_bytes: budget_bytes as f64,
             returns: 0,
+            hits: true,
         };
         worth.set_goal(goal);
         worth
@@ -108,13 +117,14 @@ impl Worth {
 
     /// Changes what is maximised. What is known of ages is void then.
     pub(crate) fn set_goal(&mut self, goal: EvictionGoal) {
+        self.hits = goal == EvictionGoal::Hits;
         for front in &mut self.fronts {
             front.base = match goal {
                 EvictionGoal::Hits => {
                     let bytes = front.item_bytes.min(EXPONENT_BYTES_MAX);
                     bytes.powf(SIZE_EXPONENT) * bytes / front.item_bytes
                 }
-                EvictionGoal::Bytes => 1.0 / 1024.0,
+                EvictionGoal::Bytes => front.item_bytes.powf(SIZE_EXPONENT_BYTES),
             };
             front.appetite_ln = 0.0;
             front.worth = front.base;
@@ -145,14 +155,25 @@ impl Worth {
         self.level - f64::from(age.min(1 << 20)) * self.fronts[class].base / STAMPS
     }
 
-    /// Says what stands at the fronts of a class: at which level it entered (`NEVER`: nothing), and how many pages
-    /// the class holds.
+    /// Says what stands at the fronts of a class: at which level it entered (`NEVER`: nothing), which part of the
+    /// class's items is in main, and how many pages it holds.
     #[inline]
-    pub(crate) fn set_front(&mut self, class: usize, small_level: f64, main_level: f64, pages: f64) {
+    pub(crate) fn set_front(
+        &mut self,
+        class: usize,
+        small_level: f64,
+        main_level: f64,
+        main_part: f64,
+        pages: f64,
+    ) {
+        let small_share = self.small_share;
         let front = &mut self.fronts[class];
         front.small_level = small_level;
         front.main_level = main_level;
-        front.page_step = front.worth / pages.max(0.5);
+        let stay = |entered: f64, most: f64| (self.level - entered).clamp(0.0, most);
+        let residence = (1.0 - main_part) * stay(small_level, small_share * front.worth)
+            + main_part * stay(main_level, front.worth);
+        front.page_step = residence.max(front.worth * RESIDENCE_MIN) / pages.max(0.5);
         self.rank(class);
     }
 
@@ -222,7 +243,7 @@ impl Worth {
     pub(crate) fn note_return(&mut self, class: usize) -> bool {
         self.fronts[class].uses += APPETITE_STEP;
         self.returns += 1;
-        self.returns >= RETURNS_PER_ROUND
+        self.hits && self.returns >= RETURNS_PER_ROUND
     }
 
     /// A key came back that a slightly larger (or smaller) small queue would have kept: that is worth more (less).
@@ -272,7 +293,7 @@ mod tests {
     fn the_larger_item_is_due_first_when_hits_count() {
         let mut worth = worth(EvictionGoal::Hits);
         for class in 0..3 {
-            worth.set_front(class, NEVER, 0.0, 10.0);
+            worth.set_front(class, NEVER, 0.0, 1.0, 10.0);
         }
         assert_eq!(worth.lowest(usize::MAX, |_| true), Some(2));
         assert_eq!(worth.lowest(2, |_| true), Some(1));
@@ -283,20 +304,20 @@ mod tests {
     #[test]
     fn the_older_item_is_due_first_when_bytes_count() {
         let mut worth = worth(EvictionGoal::Bytes);
-        worth.set_front(0, NEVER, 0.0, 1e9);
-        worth.set_front(1, NEVER, 0.1, 1e9);
-        worth.set_front(2, NEVER, 0.2, 1e9);
+        worth.set_front(0, NEVER, 0.0, 1.0, 1e9);
+        worth.set_front(1, NEVER, 0.5, 1.0, 1e9);
+        worth.set_front(2, NEVER, 1.0, 1.0, 1e9);
         assert_eq!(worth.lowest(usize::MAX, |_| true), Some(0));
     }
 
     #[test]
     fn an_item_that_was_never_used_is_due_before_one_that_was() {
         let mut worth = worth(EvictionGoal::Hits);
-        worth.set_front(0, 0.0, 0.0, 1.0);
+        worth.set_front(0, 0.0, 0.0, 0.5, 1.0);
         assert!(worth.small_first(0));
-        worth.set_front(0, 1.0, 0.0, 1.0);
+        worth.set_front(0, 1.0, 0.0, 0.5, 1.0);
         assert!(!worth.small_first(0));
-        worth.set_front(0, NEVER, 0.0, 1.0);
+        worth.set_front(0, NEVER, 0.0, 1.0, 1.0);
         assert!(!worth.small_first(0));
     }
 
@@ -316,7 +337,7 @@ mod tests {
     fn a_class_that_nothing_returns_to_loses_its_worth_and_gains_it_back_by_use() {
         let mut worth = worth(EvictionGoal::Hits);
         let full = worth.fronts[1].worth;
-        for _ in 0..5000 {
+        for _ in 0..20_000 {
             if worth.note_return(0) {
                 worth.settle_appetites(|class| if class < 2 { 1000.0 } else { 0.0 });
             }
@@ -325,7 +346,7 @@ mod tests {
         assert!(
             worth.fronts[0].worth == worth.fronts[0].base && worth.fronts[2].worth == worth.fronts[2].base
         );
-        for _ in 0..100 {
+        for _ in 0..300 {
             worth.note_use(1);
         }
         worth.settle_appetites(|_| 1000.0);

@@ -18,7 +18,8 @@ const SHED_STEPS_LARGE: u32 = 64;
 /// The page size for a budget: small, so that every class can have many.
 pub(crate) fn page_bytes_for(budget_bytes: u64) -> usize {
     match budget_bytes >> 20 {
-        0..64 => 16 << 10,
+        0..8 => 8 << 10,
+        8..64 => 16 << 10,
         64..512 => 32 << 10,
         _ => 64 << 10,
     }
