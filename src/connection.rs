@@ -5,6 +5,7 @@
 //! into the output. A request that went to another core leaves a place in line; what is made behind it
 //! waits beside, until the places before it are filled.
 
+use crate::limits::{HOPS_IN_FLIGHT_FIRST, HOPS_IN_FLIGHT_MAX, HOPS_IN_FLIGHT_MIN, OUTPUT_SOFT_BYTES};
 use crate::protocol::{memcache, resp};
 use std::collections::VecDeque;
 
@@ -163,6 +164,8 @@ pub struct Connection {
     pub dirty: bool,
     /// It is on the list of those whose held input may be served.
     pub ready: bool,
+    /// The largest reply that another core has sent lately; 0 before the first.
+    pub reply_bytes_max: u32,
     /// Last time that output moved, `mono_us`.
     pub moved_us: u64,
 }
@@ -183,6 +186,7 @@ impl Connection {
             ended: false,
             dirty: false,
             ready: false,
+            reply_bytes_max: 0,
             moved_us: 0,
         }
     }
@@ -196,6 +200,16 @@ impl Connection {
     #[inline]
     pub fn serves(&self) -> bool {
         self.hold == Hold::None && self.closing == Closing::No
+    }
+
+    /// Requests that may be under way on other cores: so many that their replies fit into the output's bound,
+    /// as far as the replies so far tell. The first burst is small, because nothing is known yet.
+    #[inline]
+    pub fn hops_max(&self) -> usize {
+        match self.reply_bytes_max as usize {
+            0 => HOPS_IN_FLIGHT_FIRST,
+            largest => (OUTPUT_SOFT_BYTES / largest).clamp(HOPS_IN_FLIGHT_MIN, HOPS_IN_FLIGHT_MAX),
+        }
     }
 
     /// Nothing is owed to the client, in this process or in the socket's send.
@@ -213,6 +227,7 @@ impl Connection {
         if self.held.is_empty() {
             self.held = Vec::new();
         }
+        self.reply_bytes_max = 0;
         self.line.shrink();
     }
 }

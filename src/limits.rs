@@ -22,6 +22,24 @@ pub const STALLED_LEAVER_MS: u64 = 5_000;
 /// Requests of one connection under way on other cores; beyond it its further requests wait.
 pub const HOPS_IN_FLIGHT_MAX: usize = 4096;
 
+/// The same before the size of the replies is known: a burst of large ones is bounded too.
+pub const HOPS_IN_FLIGHT_FIRST: usize = 128;
+
+/// The same when replies are as large as can be: fewer would cost a turn each.
+pub const HOPS_IN_FLIGHT_MIN: usize = 4;
+
+/// Rounds of requests that one turn serves for clients whose multi-shard commands finish within it.
+pub const READY_ROUNDS_MAX: usize = 16;
+
+/// A request that has grown past this, and is still coming, is watched.
+pub const LARGE_INPUT_BYTES: usize = 1 << 20;
+
+/// All watched requests of a core may hold this fraction of its maxmemory: memory is for keys.
+pub const INPUT_SHARE: u64 = 4;
+
+/// But at least this much, so that a small cache takes a large value (or refuses it as a value).
+pub const INPUTS_BYTES_MIN: u64 = 16 << 20;
+
 /// Mails between two cores that may be under way; a full ring holds back reading from clients.
 pub const MESH_RING_MAILS: usize = 4096;
 

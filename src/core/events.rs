@@ -2,8 +2,9 @@
 
 use super::{Core, DOOR_MEMCACHE};
 use crate::connection::{Closing, Connection, Hold};
-use crate::limits::{INPUT_HELD_BYTES, OUTPUT_SOFT_BYTES};
+use crate::limits::{INPUT_HELD_BYTES, LARGE_INPUT_BYTES, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
+use crate::protocol::Proto;
 use crate::reactor::{Door, Events, Socket};
 use crate::session::SessionId;
 use std::os::fd::OwnedFd;
@@ -50,6 +51,9 @@ impl Events for Core {
             }
         }
         self.push_back(id);
+        if self.connections[id as usize].held.len() > LARGE_INPUT_BYTES {
+            self.watch_large_input(id);
+        }
     }
 
     fn sent(&mut self, socket: Socket, buffer: Vec<u8>) {
@@ -124,6 +128,31 @@ impl Core {
         connection.held.extend_from_slice(rest);
     }
 
+    /// Large requests that are still coming take a share of the memory at most; beyond it the client whose
+    /// request grows is told and closed, and nobody's keys are evicted for it.
+    #[cold]
+    fn watch_large_input(&mut self, id: SessionId) {
+        if !self.large_inputs.contains(&id) {
+            self.large_inputs.push(id);
+        }
+        let connections = &self.connections;
+        self.large_inputs.retain(|&id| connections[id as usize].held.len() > LARGE_INPUT_BYTES);
+        let held: usize = self.large_inputs.iter().map(|&id| connections[id as usize].held.len()).sum();
+        if held as u64 > self.inputs_bytes_max {
+            let client = self.client(id);
+            self.answer(id, &client, false, |reply| match client.proto() {
+                Proto::Memcache => reply.line("SERVER_ERROR out of memory reading request"),
+                _ => reply.error(
+                    "ERR Protocol error: requests that are still coming exceed their share of maxmemory",
+                ),
+            });
+            let connection = &mut self.connections[id as usize];
+            connection.held = Vec::new();
+            connection.closing = Closing::AfterReplies;
+            self.mark_dirty(id);
+        }
+    }
+
     /// Stops reading from a client whose requests wait, once enough of them do.
     fn push_back(&mut self, id: SessionId) {
         let connection = &mut self.connections[id as usize];
@@ -136,6 +165,10 @@ impl Core {
 
     /// Serves what was held; called when the hold has ended, or more of a request has come.
     pub(super) fn serve_held(&mut self, id: SessionId) {
+        self.hold_if_flooded(id);
+        if !self.connections[id as usize].serves() {
+            return;
+        }
         let held = std::mem::take(&mut self.connections[id as usize].held);
         let used = self.serve(id, &held);
         let connection = &mut self.connections[id as usize];

@@ -2,7 +2,6 @@
 
 use super::Core;
 use crate::connection::Hold;
-use crate::limits::HOPS_IN_FLIGHT_MAX;
 use crate::mesh::parcel;
 use crate::reactor::Door;
 use crate::transaction::{FromShard, Ticket, ToShard};
@@ -112,8 +111,9 @@ impl Core {
         if connection.out.capacity() == 0 {
             connection.out = self.pool.take();
         }
+        connection.reply_bytes_max = connection.reply_bytes_max.max(bytes.len() as u32).max(1);
         connection.line.fill(origin.sequence, bytes, &mut connection.out);
-        let drained = connection.hold == Hold::Hops && connection.line.len() <= HOPS_IN_FLIGHT_MAX / 2;
+        let drained = connection.hold == Hold::Hops && connection.line.len() <= connection.hops_max() / 2;
         if drained {
             connection.hold = Hold::None;
             self.mark_ready(id);

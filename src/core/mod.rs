@@ -102,6 +102,10 @@ pub struct Core {
     dirty: Vec<SessionId>,
     /// Connections whose held input may be served.
     ready: Vec<SessionId>,
+    /// Connections with a large request that is still coming.
+    large_inputs: Vec<SessionId>,
+    /// What they may hold together, bytes.
+    inputs_bytes_max: u64,
     /// Clients to be adopted at the end of the turn.
     newcomers: Vec<(OwnedFd, Door)>,
     /// Connections whose reading is to be paused (true) or resumed.
@@ -151,6 +155,8 @@ impl Core {
             keys: Vec::new(),
             dirty: Vec::new(),
             ready: Vec::new(),
+            large_inputs: Vec::new(),
+            inputs_bytes_max: u64::MAX,
             newcomers: Vec::new(),
             throttles: Vec::new(),
             sleepers: Vec::new(),

@@ -9,7 +9,7 @@ use crate::command::Keys;
 use crate::command::memcache as memcache_rows;
 use crate::command::table::Found;
 use crate::connection::{Closing, Hold, Parser};
-use crate::limits::{BATCH_REQUESTS_MAX, HOPS_IN_FLIGHT_MAX, OUTPUT_SOFT_BYTES};
+use crate::limits::{BATCH_REQUESTS_MAX, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
 use crate::protocol::memcache;
 use crate::protocol::resp::{self, ProtocolError};
@@ -236,14 +236,14 @@ impl Core {
 
     /// Leaves further requests unread while too much waits to be sent, or too many requests are away.
     #[inline]
-    fn hold_if_flooded(&mut self, id: SessionId) {
+    pub(super) fn hold_if_flooded(&mut self, id: SessionId) {
         let connection = &mut self.connections[id as usize];
         if connection.hold != Hold::None {
             return;
         }
         if connection.out.len() + connection.line.bytes() > OUTPUT_SOFT_BYTES {
             connection.hold = Hold::Output;
-        } else if connection.line.len() > HOPS_IN_FLIGHT_MAX
+        } else if connection.line.len() > connection.hops_max()
             || self.mesh.is_congested() && !connection.line.is_empty()
         {
             connection.hold = Hold::Hops;

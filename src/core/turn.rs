@@ -4,7 +4,7 @@ use super::{Client, Core, DOOR_MEMCACHE, Mail};
 use crate::clock::Now;
 use crate::command::{Command, flag};
 use crate::connection::{Closing, Connection, Hold, Parser};
-use crate::limits::{STALLED_LEAVER_MS, STALLED_READER_MS};
+use crate::limits::{INPUT_SHARE, INPUTS_BYTES_MIN, READY_ROUNDS_MAX, STALLED_LEAVER_MS, STALLED_READER_MS};
 use crate::metrics::{Counter, Metrics};
 use crate::parameters::Name;
 use crate::protocol::{memcache, resp};
@@ -120,7 +120,11 @@ impl Core {
     pub(super) fn end_turn<D: Driver>(&mut self, driver: &mut D, wakers: &[Waker]) {
         self.refresh_now();
         self.open_mail();
-        while !self.ready.is_empty() {
+        // Bounded: what is ready again and again has its next turn soon, after the others' sends.
+        for _ in 0..READY_ROUNDS_MAX {
+            if self.ready.is_empty() {
+                break;
+            }
             self.serve_ready();
             self.open_mail();
         }
@@ -147,6 +151,7 @@ impl Core {
         self.limits.bulk_bytes_max = parameters.number(Name::ProtoMaxBulkLen) as u64;
         self.limits.value_bytes_max = parameters.number(Name::ItemSizeMax) as u64;
         let budget = parameters.maxmemory_bytes() / u64::from(self.shared.cores());
+        self.inputs_bytes_max = (budget / INPUT_SHARE).max(INPUTS_BYTES_MIN);
         if budget != self.shard.store.ledger().budget
             && let Err(error) = self.shard.store.set_budget(budget)
         {

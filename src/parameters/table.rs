@@ -103,7 +103,7 @@ parameters! {
         "Entries that the slow log keeps.";
     LatencyMonitorThreshold "latency-monitor-threshold" [] LIVE, Kind::Integer { default: 0, min: 0, max: i64::MAX },
         "Milliseconds from which on an event is kept for LATENCY; 0 keeps none.";
-    Loglevel "loglevel" [] START, Kind::Choice { default: 2, of: &["debug", "verbose", "notice", "warning", "nothing"] },
+    Loglevel "loglevel" [] LIVE, Kind::Choice { default: 2, of: &["debug", "verbose", "notice", "warning", "nothing"] },
         "How much is logged.";
     Logfile "logfile" [] START, Kind::Text { default: "" },
         "File to log to; empty is standard error.";
