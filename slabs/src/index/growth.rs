@@ -6,9 +6,9 @@ use crate::arena::HUGE_PAGE_BYTES;
 use crate::page::Handle;
 
 /// Entries per bucket, in tenths, above which the index grows.
-const LOAD_MAX_TENTHS: u64 = 60;
+const LOAD_MAX_TENTHS: u64 = 53;
 /// Entries per bucket, in tenths, below which it shrinks.
-const LOAD_MIN_TENTHS: u64 = 40;
+const LOAD_MIN_TENTHS: u64 = 35;
 
 impl Index {
     /// Whether the buckets are fuller than they should be.
@@ -35,10 +35,10 @@ impl Index {
     pub(crate) fn divide(&mut self, hash_of: impl Fn(Handle) -> u64) {
         let old = self.split;
         let new = (1 << self.level) + old;
-        self.split += 1;
-        if self.split == 1 << self.level {
-            self.set_level(self.level + 1);
-            self.split = 0;
+        if old + 1 == self.half {
+            self.set_size(self.level + 1, 0);
+        } else {
+            self.set_size(self.level, old + 1);
         }
         let bytes = (self.buckets() as usize * BUCKET_BYTES).next_multiple_of(OS_PAGE_BYTES);
         self.array_bytes = self.array_bytes.max(bytes);
@@ -57,14 +57,12 @@ impl Index {
 
     /// Joins the last bucket with the one it was divided from.
     pub(crate) fn join(&mut self) {
-        if self.split == 0 {
-            self.set_level(self.level - 1);
-            self.split = 1 << self.level;
-        }
-        let (into, from) = (self.split - 1, (1 << self.level) + self.split - 1);
+        let (level, split) =
+            if self.split == 0 { (self.level - 1, self.half / 2 - 1) } else { (self.level, self.split - 1) };
+        let into = split;
         // The last bucket, while it is still within the bounds.
-        let last = self.at_last(from);
-        self.split -= 1;
+        let last = self.at(self.buckets() - 1);
+        self.set_size(level, split);
         let into = self.at(into);
         let first = self.take_bucket(last);
         let version = self.see(into).version;
@@ -80,11 +78,6 @@ impl Index {
             self.array.release(keep, self.array_bytes - keep);
             self.array_bytes = keep;
         }
-    }
-
-    fn at_last(&self, address: u64) -> *mut Bucket {
-        debug_assert!(address + 1 == self.buckets());
-        self.at(address)
     }
 
     /// Empties a bucket and returns what was in it.

@@ -14,6 +14,8 @@ mod growth;
 mod probe;
 mod scan;
 
+use std::hint::select_unpredictable;
+
 use crate::arena::{OS_PAGE_BYTES, Range};
 use crate::page::Handle;
 use bucket::{Bucket, LANES, tag_of};
@@ -32,8 +34,10 @@ pub(crate) struct Index {
     overflow: Range,
     /// There are `2^level + split` buckets; those below `split` have been divided at this level.
     level: u32,
-    /// `2^level - 1`.
-    mask: u64,
+    /// `2^level`, `2 * 2^level - 1` and `2^level + split`, ready for use.
+    half: u64,
+    wide_mask: u64,
+    bucket_count: u64,
     split: u64,
     count: u64,
     /// Bytes of the array that were touched and not given back.
@@ -60,7 +64,9 @@ impl Index {
             array: Range::reserve(reserve, huge_pages)?,
             overflow: Range::reserve(reserve, huge_pages)?,
             level: LEVEL_MIN,
-            mask: (1 << LEVEL_MIN) - 1,
+            half: 1 << LEVEL_MIN,
+            wide_mask: (2 << LEVEL_MIN) - 1,
+            bucket_count: 1 << LEVEL_MIN,
             split: 0,
             count: 0,
             array_bytes: BUCKET_BYTES << LEVEL_MIN,
@@ -82,22 +88,24 @@ impl Index {
         (self.array_bytes + overflow.next_multiple_of(OS_PAGE_BYTES)) as u64
     }
 
-    fn set_level(&mut self, level: u32) {
-        self.level = level;
-        self.mask = (1 << level) - 1;
+    fn set_size(&mut self, level: u32, split: u64) {
+        (self.level, self.split) = (level, split);
+        self.half = 1 << level;
+        self.wide_mask = (2 << level) - 1;
+        self.bucket_count = self.half + split;
     }
 
     /// Buckets, overflow apart.
     #[inline]
     pub(crate) fn buckets(&self) -> u64 {
-        self.mask + 1 + self.split
+        self.bucket_count
     }
 
     /// The bucket that a hash belongs to.
     #[inline]
     fn address(&self, hash: u64) -> u64 {
-        let wide = hash & (self.mask * 2 + 1);
-        if wide <= self.mask + self.split { wide } else { wide & self.mask }
+        let wide = hash & self.wide_mask;
+        wide - select_unpredictable(wide < self.bucket_count, 0, self.half)
     }
 
     #[inline]
@@ -135,12 +143,16 @@ impl Index {
         prefetch(self.at(self.address(hash)).cast());
     }
 
-    /// The first entry of this tag, without a look at the item: what to prefetch.
+    /// The first entry of this tag, without a look at the item: what to prefetch. If there is none, the overflow bucket
+    /// is asked for.
     #[inline]
     pub(crate) fn first_candidate(&self, hash: u64) -> Option<Handle> {
         let bucket = self.see(self.at(self.address(hash)));
         let lanes = lanes_with(bucket, tag_of(hash));
         if lanes == 0 {
+            if bucket.next != 0 {
+                prefetch(self.overflow_at(bucket.next).cast());
+            }
             return None;
         }
         Some(bucket.handles[lanes.trailing_zeros() as usize])
@@ -153,36 +165,48 @@ impl Index {
     }
 
     /// The first entry of this hash that `what` makes something of.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn search<T>(
         &self,
         hash: u64,
         mut what: impl FnMut(Handle) -> Option<T>,
     ) -> Option<(Slot, T)> {
+        match self.search_first(hash, &mut what) {
+            Ok(found) => found,
+            Err(next) => self.search_overflow(next, hash, &mut what),
+        }
+    }
+
+    /// The same, in the first bucket only; the error is the number of an overflow bucket where to go on. (Apart, so
+    /// that what only the unlikely second part needs is not kept in memory for it.)
+    #[inline(always)]
+    pub(crate) fn search_first<T>(
+        &self,
+        hash: u64,
+        mut what: impl FnMut(Handle) -> Option<T>,
+    ) -> Result<Option<(Slot, T)>, u32> {
         let at = self.at(self.address(hash));
         let bucket = self.see(at);
-        let tag = tag_of(hash);
-        let mut lanes = lanes_with(bucket, tag);
+        let mut lanes = lanes_with(bucket, tag_of(hash));
         while lanes != 0 {
             let lane = lanes.trailing_zeros();
             if let Some(found) = what(bucket.handle(lane)) {
-                return Some((Slot { bucket: at, lane }, found));
+                return Ok(Some((Slot { bucket: at, lane }, found)));
             }
             lanes &= lanes - 1;
         }
-        if bucket.next == 0 {
-            return None;
-        }
-        self.search_further(bucket.next, tag, &mut what)
+        if bucket.next == 0 { Ok(None) } else { Err(bucket.next) }
     }
 
+    /// The second part of a search.
     #[inline(never)]
-    fn search_further<T>(
+    pub(crate) fn search_overflow<T>(
         &self,
         first: u32,
-        tag: u8,
-        what: &mut impl FnMut(Handle) -> Option<T>,
+        hash: u64,
+        mut what: impl FnMut(Handle) -> Option<T>,
     ) -> Option<(Slot, T)> {
+        let tag = tag_of(hash);
         let mut number = first;
         while number != 0 {
             let at = self.overflow_at(number);
@@ -277,8 +301,7 @@ impl Index {
         self.array.release(0, self.array_bytes.next_multiple_of(OS_PAGE_BYTES));
         let overflow = self.overflow_count as usize * BUCKET_BYTES;
         self.overflow.release(0, overflow.next_multiple_of(OS_PAGE_BYTES));
-        self.set_level(LEVEL_MIN);
-        self.split = 0;
+        self.set_size(LEVEL_MIN, 0);
         self.count = 0;
         self.array_bytes = BUCKET_BYTES << LEVEL_MIN;
         self.overflow_count = 1;

@@ -64,6 +64,8 @@ pub struct Store {
     by_db: Box<[DbCounts; 256]>,
     sweep: Sweep,
     purge_at: (u32, u32),
+    /// Where a use is counted that need not be counted.
+    nowhere: u8,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -114,6 +116,7 @@ impl Store {
             by_db: Box::new([DbCounts::default(); 256]),
             sweep: Sweep::default(),
             purge_at: (0, 0),
+            nowhere: 0,
         };
         store.count_tables();
         Ok(store)

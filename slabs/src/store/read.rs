@@ -14,7 +14,7 @@ impl Store {
             self.reclaim(key, now_ms);
             return None;
         }
-        found.raw.touch();
+        found.raw.touch(&mut self.nowhere);
         Some(Item::matched(&found, key.bytes, self.pages.classes()))
     }
 
@@ -33,9 +33,20 @@ impl Store {
     #[inline(always)]
     fn look_up(&self, key: &Key) -> Option<Match> {
         let wanted = Wanted::new(key.db, key.bytes);
+        let hash = key.slot_hash();
         let pages = &self.pages;
-        let found = self.index.search(key.slot_hash(), |handle| pages.raw(handle).match_with(&wanted))?;
-        Some(found.1)
+        match self.index.search_first(hash, |handle| pages.raw(handle).match_with(&wanted)) {
+            Ok(found) => Some(found?.1),
+            Err(next) => self.look_up_overflow(next, hash, key.db, key.bytes),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up_overflow(&self, next: u32, hash: u64, db: u8, key: &[u8]) -> Option<Match> {
+        let wanted = Wanted::new(db, key);
+        let pages = &self.pages;
+        Some(self.index.search_overflow(next, hash, |handle| pages.raw(handle).match_with(&wanted))?.1)
     }
 
     /// Asks the CPU for the bucket of a key. First step of a batch; see the crate's page.

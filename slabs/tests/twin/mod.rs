@@ -119,10 +119,10 @@ impl Pair {
 
     fn meta(&self, length: usize, extra: u8) -> Meta {
         Meta {
-            kind: if extra % 5 == 0 { Kind::Hash } else { Kind::String },
+            kind: if extra.is_multiple_of(5) { Kind::Hash } else { Kind::String },
             heap: false,
             client_flags: u32::from(extra % 4 == 1),
-            expire_at_ms: if extra % 3 == 0 { 0 } else { self.now_ms + length as u64 * 5 },
+            expire_at_ms: if extra.is_multiple_of(3) { 0 } else { self.now_ms + length as u64 * 5 },
             cas: (extra % 7 == 3).then_some(u64::from(extra)),
         }
     }
@@ -295,7 +295,7 @@ impl Pair {
             assert_eq!(&pin[..], &value[..]);
         }
         let pins = std::mem::take(&mut self.pins);
-        if pins.len() % 2 == 0 {
+        if pins.len().is_multiple_of(2) {
             // Half of the time the pins outlive the store.
             drop(self);
             for (pin, value) in &pins {
