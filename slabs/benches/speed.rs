@@ -1,7 +1,7 @@
 #![allow(unsafe_code)]
 //! The store against `hashbrown::HashMap<Box<[u8]>, Box<[u8]>>` with the same hash, in one run.
 //!
-//! `cargo bench -p slabs --bench speed`. Each figure is the best of several interleaved rounds, in CPU time, so that
+//! `cargo bench -p slabs --bench speed [small] [large] [limit]`. Each figure is the best of several interleaved rounds, in CPU time, so that
 //! what else runs on the machine disturbs both sides alike.
 
 use std::hash::{BuildHasher, Hasher as StdHasher};
@@ -235,10 +235,11 @@ fn part(queries: &[Bytes], round: usize) -> &[Bytes] {
 }
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--small") {
-        return small();
+    let parts: [(&str, fn()); 3] = [("small", small), ("large", large), ("limit", insert_at_limit)];
+    let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    for (name, part) in parts {
+        if named.is_empty() || named.iter().any(|other| other == name) {
+            part();
+        }
     }
-    small();
-    large();
-    insert_at_limit();
 }

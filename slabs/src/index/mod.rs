@@ -13,6 +13,8 @@ mod bucket;
 mod growth;
 mod probe;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::hint::select_unpredictable;
 

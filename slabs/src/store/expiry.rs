@@ -199,10 +199,15 @@ impl Store {
     }
 
     /// Reclaims the item of a key if it is dead. True: it was.
-    #[cold]
     pub fn reclaim(&mut self, key: &Key, now_ms: u64) -> bool {
-        let hash = key.slot_hash();
-        match self.find(hash, key) {
+        self.reclaim_parts(key.slot_hash(), key.db, key.bytes, now_ms)
+    }
+
+    /// The same, taking the parts in registers: `get` would otherwise keep its key in memory for this rare case.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn reclaim_parts(&mut self, hash: u64, db: u8, bytes: &[u8], now_ms: u64) -> bool {
+        match self.find(hash, &Key { db, bytes, hash }) {
             Some((slot, handle)) if self.pages.raw(handle).is_expired(now_ms) => {
                 self.expire(hash, slot, handle, now_ms);
                 self.counters.expired_by_touch += 1;

@@ -11,7 +11,7 @@ impl Store {
     pub fn get(&mut self, key: &Key, now_ms: u64) -> Option<Item<'_>> {
         let found = self.look_up(key)?;
         if !found.plain && found.raw.is_expired(now_ms) {
-            self.reclaim(key, now_ms);
+            self.reclaim_parts(key.slot_hash(), key.db, key.bytes, now_ms);
             return None;
         }
         found.raw.touch(&mut self.nowhere);
