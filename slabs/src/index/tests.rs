@@ -10,7 +10,7 @@ fn hash_of(handle: Handle) -> u64 {
     let mut mixed = u64::from(handle).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^= mixed >> 29;
     mixed = mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9) & 0x0000_03ff_ffff_ffff;
-    if handle % 10 == 0 { mixed & 0xffff_ff00_0000_0007 } else { mixed }
+    if handle.is_multiple_of(10) { mixed & 0xffff_ff00_0000_0007 } else { mixed }
 }
 
 fn check(index: &Index, twin: &HashSet<Handle>, of: Handle) {

@@ -40,7 +40,8 @@ impl Store {
     }
 
     /// Reclaims dead items, looking at no more than about `examine_max` entries (16 pages in which nothing is due cost
-    /// as much as one entry), and gives back a page of the memory that nothing needs. Once it has been round all pages and nothing was due, it says that nothing is pending.
+    /// as much as one entry), and gives back a page of the memory that nothing needs. Once it has been round all pages and nothing was due, it says that nothing is pending: nothing was when that
+    /// round began, which may be calls ago.
     pub fn sweep(&mut self, now_ms: u64, examine_max: usize) -> SweepReport {
         self.unpin_released();
         // Giving memory back costs the kernel time, so it is done here and not where the last item of a page goes.
