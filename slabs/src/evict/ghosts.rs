@@ -45,6 +45,14 @@ impl Ghosts {
         self.rows = Vec::new();
     }
 
+    /// Asks the CPU for the row of a hash.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        if let Some((row, _)) = self.place(hash) {
+            crate::index::prefetch(self.rows[row].as_ptr().cast());
+        }
+    }
+
     /// Notes a key that was evicted.
     pub(crate) fn add(&mut self, hash: u64, from_main: bool) {
         let Some((row, fingerprint)) = self.place(hash) else { return };

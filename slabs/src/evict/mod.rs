@@ -122,6 +122,12 @@ impl Evictor {
 
     // -- what the store reports
 
+    /// An item of this hash is going to be inserted: asks the CPU for what that needs.
+    #[inline]
+    pub(crate) fn prefetch(&self, slot_hash: u64) {
+        self.ghosts.prefetch(slot_hash);
+    }
+
     /// A new item stands in `handle`: header and key, perhaps not yet its value, and not yet in the index. Its
     /// frequency is 0, or that of the item that it replaces.
     #[inline]

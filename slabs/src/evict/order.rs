@@ -137,6 +137,16 @@ impl Segments {
         Some(Front { entry, stamp: head.stamp, mark: mark_of(queue.number) })
     }
 
+    /// The two oldest entries, as far as they stand in the first segment.
+    #[inline]
+    pub(crate) fn next_two(&self, queue: &Queue) -> [Option<Entry>; 2] {
+        if queue.len == 0 {
+            return [None; 2];
+        }
+        let left = &self.at(queue.head).entries[usize::from(queue.taken)..];
+        [left.first(), left.get(1)].map(|entry| entry.copied().filter(|&entry| entry != 0))
+    }
+
     /// Takes the oldest entry out. The queue must have one.
     #[inline]
     pub(crate) fn pop(&mut self, queue: &mut Queue) {
@@ -273,6 +283,9 @@ mod tests {
             } else if let Some((entry, stamp, mark)) = twins[which].pop_front() {
                 let front = segments.front(&queues[which]).unwrap();
                 assert_eq!((front.entry, front.stamp, front.mark), (entry, stamp, mark));
+                let [first, second] = segments.next_two(&queues[which]);
+                assert_eq!(first, Some(entry));
+                assert!(second.is_none_or(|second| second == twins[which][0].0));
                 segments.pop(&mut queues[which]);
             }
             assert_eq!(queues[which].len() as usize, twins[which].len());

@@ -1,6 +1,6 @@
 //! The fronts of a class: who is passed over, who goes.
 
-use super::order::entry_of;
+use super::order::{entry_of, hash_bits};
 use super::{FIT_EVICTIONS, find};
 use crate::class::ClassId;
 use crate::page::Handle;
@@ -143,6 +143,7 @@ impl Store {
             self.pop(class, main);
         }
         self.evictor.worth.pass(id, !main);
+        self.look_ahead(class, victim.place);
         self.let_go(class, victim.handle, main, now_ms);
         self.evictor.refresh(&self.pages, id);
         true
@@ -150,21 +151,52 @@ impl Store {
 
     /// Evicts an item that is in no queue any more (or whose entry is left behind), with a ghost.
     pub(super) fn let_go(&mut self, class: ClassId, handle: Handle, from_main: bool, now_ms: u64) {
+        let hash = self.hash_of(handle);
+        self.evictor.ghosts.prefetch(hash);
         let raw = self.pages.raw(handle);
         let age = self.change.wrapping_sub(raw.version());
+        let expired = raw.is_expired(now_ms);
         raw.set_mark(0);
-        if !raw.is_expired(now_ms) {
-            let hash = self.hash_of(handle);
+        self.evict(handle, hash, now_ms);
+        if !expired {
             self.evictor.ghosts.add(hash, from_main);
             let queues = &mut self.evictor.classes[usize::from(class)];
             queues.evicted += 1;
             queues.frontier_age = u64::from(age);
         }
-        self.evict(handle, now_ms);
         self.evictor.evicted += 1;
         if self.evictor.evicted.is_multiple_of(FIT_EVICTIONS) {
             self.evictor.ghosts.fit(self.index.count());
             self.evictor.tidy();
+        }
+    }
+
+    /// Asks the CPU for what the next eviction out of the same place is going to look at.
+    #[inline]
+    fn look_ahead(&mut self, class: ClassId, place: Place) {
+        let queues = &self.evictor.classes[usize::from(class)];
+        let queue = match place {
+            Place::Small => &queues.small,
+            Place::Main => &queues.main,
+            Place::Unlisted => {
+                let Some(&page) = queues.unlisted.last() else { return };
+                let slot = queues.unlisted_slot + 1;
+                if self.pages.class_of_page(page) == Some(class)
+                    && slot < self.pages.slots_in(page)
+                    && let Some((handle, _)) = self.pages.live(page, slot)
+                {
+                    self.index.prefetch(self.hash_of(handle));
+                }
+                return;
+            }
+        };
+        // The item of the next, whose bucket was asked for last time, and the bucket of the one after it.
+        let [next, after] = self.evictor.segments.next_two(queue);
+        if let Some(handle) = next.and_then(|entry| self.index.first_candidate(hash_bits(entry))) {
+            self.pages.prefetch(handle);
+        }
+        if let Some(entry) = after {
+            self.index.prefetch(hash_bits(entry));
         }
     }
 }

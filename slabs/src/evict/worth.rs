@@ -25,8 +25,11 @@ const EXPONENT_BYTES_MAX: f64 = 65_536.0;
 /// How fast the level rises with what passes the fronts, 1 being one residence for each turnover of the memory. The
 /// fronts pull it up the rest of the way.
 const PACE: f64 = 0.3;
-/// What a new item is worth, as a share of one that was used: the small queue's share of memory follows from it.
+/// What a new item is worth at first, as a share of one that was used: the small queue's share of memory follows from
+/// it.
 const SMALL_SHARE: f64 = 0.2;
+/// The same when bytes are counted.
+const SMALL_SHARE_BYTES: f64 = 0.1;
 const SMALL_SHARE_MIN: f64 = 0.05;
 const SMALL_SHARE_MAX: f64 = 1.0;
 /// A page is taken from another class if the fronts differ by more than this many times what a page moves them.
@@ -118,6 +121,7 @@ impl Worth {
     /// Changes what is maximised. What is known of ages is void then.
     pub(crate) fn set_goal(&mut self, goal: EvictionGoal) {
         self.hits = goal == EvictionGoal::Hits;
+        self.small_share = if self.hits { SMALL_SHARE } else { SMALL_SHARE_BYTES };
         for front in &mut self.fronts {
             front.base = match goal {
                 EvictionGoal::Hits => {

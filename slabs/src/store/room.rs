@@ -208,9 +208,8 @@ impl Store {
         }
     }
 
-    /// Evicts an item (of the evictor's choice).
-    pub(crate) fn evict(&mut self, handle: Handle, now_ms: u64) {
-        let hash = self.hash_of(handle);
+    /// Evicts an item (of the evictor's choice), whose hash this is.
+    pub(crate) fn evict(&mut self, handle: Handle, hash: u64, now_ms: u64) {
         let Some((slot, _)) = self.index.find(hash, |other| other == handle) else {
             debug_assert!(false, "an item that is not in the index");
             return;

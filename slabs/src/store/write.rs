@@ -190,6 +190,7 @@ impl Store {
         meta: &Meta,
         now_ms: u64,
     ) -> Result<Raw, Refused> {
+        self.evictor.prefetch(hash);
         let handle = self.new_chunk(key, value_bytes, meta, now_ms)?;
         self.evictor.on_insert(&self.pages, &self.index, handle, hash);
         self.index.insert(hash, handle);
