@@ -70,14 +70,22 @@ impl Index {
             self.change(into).version = first.version;
         }
         self.each_entry(first, |index, tag, handle| index.push(into, tag, handle));
-        let bytes = (self.buckets() as usize * BUCKET_BYTES).next_multiple_of(OS_PAGE_BYTES);
+    }
+
+    /// Gives back to the kernel what shrinking left, if it is worth a call. Takes tens of microseconds, so it is not
+    /// done by the operations that shrink the index. True: it gave something back.
+    pub(crate) fn release_unused(&mut self) -> bool {
+        let bytes = self.buckets() as usize * BUCKET_BYTES;
         // Large spans of whole huge pages cost the kernel the least; a small index is worth less waste.
         let step = if bytes >= 8 * HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { RELEASE_BYTES };
         let keep = bytes.next_multiple_of(step);
-        if self.array_bytes >= keep + step {
-            self.array.release(keep, self.array_bytes - keep);
-            self.array_bytes = keep;
+        if self.array_bytes < keep + step {
+            return false;
         }
+        let span = (self.array_bytes - keep).min(4 * HUGE_PAGE_BYTES);
+        self.array_bytes -= span;
+        self.array.release(self.array_bytes, span);
+        true
     }
 
     /// Empties a bucket and returns what was in it.

@@ -47,6 +47,8 @@ impl Store {
         // Giving memory back costs the kernel time, so it is done here and not where the last item of a page goes.
         if self.pages.has_many_spare() {
             self.pages.release_spare();
+        } else {
+            self.index.release_unused();
         }
         let mut report = SweepReport::default();
         let examine_max = examine_max as u64;

@@ -71,7 +71,7 @@ impl Store {
         self.unpin_released();
         let mut debt_steps = SHED_STEPS;
         while self.is_over(0) && debt_steps > 0 {
-            if !self.shed(now_ms) && !self.compact() {
+            if !self.index.release_unused() && !self.shed(now_ms) && !self.compact() {
                 self.counters.refused += 1;
                 return Err(Refused::NoMemory);
             }
@@ -165,7 +165,7 @@ impl Store {
         self.unpin_released();
         let mut steps = SHED_STEPS_LARGE;
         while self.is_over(0) || self.is_over(charge) && steps > 0 {
-            if !self.shed(now_ms) && !self.compact() {
+            if !self.index.release_unused() && !self.shed(now_ms) && !self.compact() {
                 self.counters.refused += 1;
                 return Err(Refused::NoMemory);
             }
@@ -354,7 +354,7 @@ impl Store {
             if !self.is_over(0) {
                 return true;
             }
-            if !self.shed(now_ms) {
+            if !self.index.release_unused() && !self.shed(now_ms) {
                 return self.policy == Policy::NoEviction;
             }
         }
