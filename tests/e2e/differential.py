@@ -8,7 +8,7 @@ import random
 import time
 
 BATCH_MAX = 200
-SHRINK_S = 15
+SHRINK_S = 20
 
 
 class Difference(Exception):
@@ -24,17 +24,21 @@ def batches(commands, connections, seed):
         count = dice.choice([1, 2, 10, 50, BATCH_MAX])
         run = commands[position : position + count]
         position += count
-        yield dice.randrange(connections), [part for command in run for part in command]
+        yield dice.randrange(connections), [part for command in run for part in command], position
 
 
 def replay(open_sides, compare, commands, connections, seed):
-    """Runs all of it on fresh connections; raises Difference."""
+    """Runs all of it on fresh connections; raises Difference, which knows how many commands had been sent."""
     sides = open_sides()
     try:
-        for connection, run in batches(commands, connections, seed):
+        for connection, run, position in batches(commands, connections, seed):
             for side in sides:
                 side.send(connection, run)
-            compare(connection, run, *[side.receive(connection) for side in sides])
+            try:
+                compare(run, *[side.receive(connection) for side in sides])
+            except Difference as difference:
+                difference.commands_sent = position
+                raise
     finally:
         for side in sides:
             side.close()
@@ -42,28 +46,29 @@ def replay(open_sides, compare, commands, connections, seed):
 
 def shrunk(open_sides, compare, commands, connections, seed):
     """Fewer commands that still differ, and how; None when replaying them does not differ again."""
+
     def differs(some):
         try:
             replay(open_sides, compare, some, connections, seed)
         except Difference as difference:
-            return str(difference)
+            return some[: difference.commands_sent], str(difference)
         return None
 
-    last = differs(commands)
-    if last is None:
+    first = differs(commands)
+    if first is None:
         return None
+    commands, last = first
     deadline = time.monotonic() + SHRINK_S
     size = len(commands) // 2
     while size and time.monotonic() < deadline:
         start = 0
         while start < len(commands) and time.monotonic() < deadline:
-            some = commands[:start] + commands[start + size :]
-            told = differs(some)
-            if told is None:
+            fewer = differs(commands[:start] + commands[start + size :])
+            if fewer is None:
                 start += size
             else:
-                commands, last = some, told
-        size //= 2
+                commands, last = fewer
+        size = min(size, len(commands)) // 2
     return commands, last
 
 
@@ -74,6 +79,7 @@ def check(open_sides, compare, commands, connections, seed, show):
         return
     except Difference as difference:
         told = str(difference)
+        commands = commands[: difference.commands_sent]
     try:
         small = shrunk(open_sides, compare, commands, connections, seed)
     except (OSError, AssertionError) as failure:

@@ -97,8 +97,8 @@ class Generator:
     def make_rare(self):
         if self.dice.random() < 0.95:
             return self.make_get()
-        times = [b"", b" 0", b" 1000000", b" -1"]
-        return b"flush_all" + self.dice.choice(times) + self.noreply() + b"\r\n"
+        # A delayed one brings back what an earlier one had flushed in memcached 1.6.18.
+        return b"flush_all" + self.dice.choice([b"", b" 0"]) + self.noreply() + b"\r\n"
 
     def make_refused(self):
         return self.dice.choice(REFUSED) + self.ending()
@@ -151,7 +151,7 @@ class Side:
             socket.close()
 
 
-def compare(_connection, run, ours, theirs):
+def compare(run, ours, theirs):
     if ours == theirs:
         return
     lines, peer_lines = ours.split(b"\r\n"), theirs.split(b"\r\n")
