@@ -6,8 +6,9 @@
 //! ```
 //!
 //! Budgets are shares of the bytes of all keys and values; everything that the ledger counts comes out of them.
-//! `--against` compares with lines that `policysim` printed for `slab:seg3` (overhead 60) and `round:s3` (overhead 24)
-//! on the same traces. `--size-change` takes no traces: keys whose values grow from 100 bytes to 2 KB half way,
+//! `--against` compares with what simulated policies reach on the same traces, as JSON lines with the fields `trace`,
+//! `frac`, `policy`, `mr` and `bmr`: `policysim TRACE.csv --fracs 0.05,0.10,0.25 --overhead 60 --policies slab:seg3` and
+//! `policysim TRACE.csv --fracs 0.05,0.10,0.25 --overhead 24 --policies round:s3`, one after the other into one file. `--size-change` takes no traces: keys whose values grow from 100 bytes to 2 KB half way,
 //! compared with an empty store that sees the second half only.
 
 mod against;

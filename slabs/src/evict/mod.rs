@@ -138,7 +138,8 @@ impl Evictor {
     }
 
     fn enter(&mut self, pages: &Pages, index: &Index, handle: Handle, slot_hash: u64) {
-        let id = weigh(pages, handle);
+        // Not `weigh`: the value is not written yet. What weighs more is found at the front.
+        let id = pages.eviction_class(handle);
         let class = usize::from(id);
         let raw = pages.raw(handle);
         let mut to_main = false;
@@ -153,7 +154,7 @@ impl Evictor {
                 self.settle_appetites(pages);
             }
         }
-        if self.classes[class].stale >= STALE_MIN {
+        if self.is_stale(pages, id) {
             self.drop_stale(pages, index, class);
         }
         raw.set_main(to_main);
@@ -294,21 +295,31 @@ impl Evictor {
         self.worth.settle_appetites(|class| held[class]);
     }
 
+    /// Whether more than half of a class's entries have no item, as far as is known.
+    #[inline]
+    fn is_stale(&self, pages: &Pages, id: ClassId) -> bool {
+        let queues = &self.classes[usize::from(id)];
+        let len = queues.small.len() + queues.main.len();
+        if len < STALE_MIN {
+            return false;
+        }
+        // An item may weigh something else when it goes than when it came, and be missing in the count.
+        let missing = !pages.classes().is_large(id) && u64::from(len) > pages.chunks_used(id) * 2;
+        queues.stale > len / 2 || missing
+    }
+
     /// Takes stale entries from the fronts of a class's queues; what is found alive goes to the end.
     fn drop_stale(&mut self, pages: &Pages, index: &Index, class: usize) {
         let queues = &self.classes[class];
         let to_main = queues.main.len() > queues.small.len();
-        if queues.stale < (queues.small.len() + queues.main.len()) / 2 {
-            return;
-        }
         for _ in 0..STALE_LOOKS {
             let queues = &mut self.classes[class];
             let queue = if to_main { &mut queues.main } else { &mut queues.small };
             let Some(front) = self.segments.front(queue) else { break };
             self.segments.pop(queue);
-            match find(pages, index, &front, to_main) {
-                Some(handle) => self.list(pages, class, pages.raw(handle), front.entry, to_main),
-                None => queues.stale = queues.stale.saturating_sub(1),
+            queues.stale = queues.stale.saturating_sub(1);
+            if let Some(handle) = find(pages, index, &front, to_main) {
+                self.list(pages, class, pages.raw(handle), front.entry, to_main);
             }
         }
         self.refresh(pages, class);
@@ -350,7 +361,17 @@ fn find(pages: &Pages, index: &Index, front: &order::Front, in_main: bool) -> Op
 /// The class that an item counts under: one of large values if it, or the structure that it is a handle to, is large.
 #[inline]
 fn weigh(pages: &Pages, handle: Handle) -> ClassId {
-    pages.eviction_class(handle)
+    let class = pages.eviction_class(handle);
+    let raw = pages.raw(handle);
+    if !raw.is_heap() {
+        return class;
+    }
+    match raw.value().get(8..16).and_then(|bytes| bytes.first_chunk::<8>()) {
+        Some(&bytes) if u64::from_ne_bytes(bytes) >= 2048 => {
+            pages.classes().of_blob(u64::from_ne_bytes(bytes).min(1 << 40) as usize)
+        }
+        _ => class,
+    }
 }
 
 /// Bytes of an item of the class, about.

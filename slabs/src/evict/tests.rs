@@ -268,3 +268,50 @@ fn clearing_forgets_the_order() {
         assert!(store.ledger().order < 64 << 10);
     }
 }
+
+#[test]
+fn a_handle_weighs_what_its_structure_takes() {
+    let mut store = store(4 << 20, Policy::AllKeys);
+    let hasher = store.hasher().clone();
+    let meta = Meta { heap: true, ..Meta::default() };
+    let mut live = std::collections::HashSet::new();
+    for number in 0..20_000u64 {
+        put(&mut store, &format!("small{}", number % 3000), 100, 0).unwrap();
+        get(&mut store, &format!("small{}", number % 3000));
+        if number % 10 == 0 {
+            let mut value = number.to_ne_bytes().to_vec();
+            value.extend((50_000u64).to_ne_bytes());
+            let name = format!("structure{number}");
+            store.put(&Key::new(&hasher, 0, name.as_bytes()), &value, &meta, NOW_MS).unwrap();
+            store.charge(50_000);
+            live.insert(number);
+        }
+        for handle in store.take_dropped() {
+            assert!(live.remove(&handle));
+            store.charge(-50_000);
+        }
+    }
+    let kept = (0..3000).filter(|number| get(&mut store, &format!("small{number}"))).count();
+    assert!(kept > 2900, "{kept}");
+    assert!((20..80).contains(&live.len()), "{}", live.len());
+    assert_eq!(store.ledger().heap, live.len() as u64 * 50_000);
+}
+
+#[test]
+fn structures_that_come_and_go_leave_no_queues_behind() {
+    let mut store = store(2 << 20, Policy::AllKeys);
+    for number in 0..20_000u64 {
+        put(&mut store, &format!("first{number}"), 200, 0).unwrap();
+    }
+    let order = store.ledger().order;
+    let hasher = store.hasher().clone();
+    let meta = Meta { heap: true, ..Meta::default() };
+    let value: Vec<u8> = [1u64, 5000].iter().flat_map(|word| word.to_ne_bytes()).collect();
+    for number in 0..200_000u64 {
+        let name = format!("structure{number}");
+        store.put(&Key::new(&hasher, 0, name.as_bytes()), &value, &meta, NOW_MS).unwrap();
+        assert!(remove(&mut store, &name));
+        store.take_dropped();
+    }
+    assert!(store.ledger().order < order + (64 << 10), "{order} {:?}", store.ledger());
+}

@@ -37,6 +37,11 @@ impl Store {
             let queues = &self.evictor.classes[id];
             if small_first && !queues.unlisted.is_empty() {
                 match self.unlisted_front(class) {
+                    Some(handle) if super::weigh(&self.pages, handle) != class => {
+                        self.evictor.classes[id].unlisted_slot += 1;
+                        let entry = entry_of(self.hash_of(handle));
+                        self.relist(handle, false, entry);
+                    }
                     Some(handle) if self.stays(handle, 0, now_ms, looks) => {
                         self.evictor.classes[id].unlisted_slot += 1;
                         self.enlist(class, handle);
@@ -57,6 +62,12 @@ impl Store {
                 continue;
             };
             let place = if small_first { Place::Small } else { Place::Main };
+            if super::weigh(&self.pages, handle) != class {
+                skips -= 1;
+                self.pop(class, !small_first);
+                self.relist(handle, !small_first, front.entry);
+                continue;
+            }
             if !self.stays(handle, 0, now_ms, looks) {
                 return Some(Victim { handle, place });
             }
@@ -103,9 +114,13 @@ impl Store {
             raw.set_frequency(if place == Place::Main { frequency - 1 } else { 0 });
         }
         raw.set_main(to_main);
-        // It may have come to weigh something else since it was listed.
-        let now_in = usize::from(super::weigh(&self.pages, handle));
-        self.evictor.list(&self.pages, now_in, raw, entry, to_main);
+        self.evictor.list(&self.pages, id, raw, entry, to_main);
+    }
+
+    /// An item that has come to weigh something else enters the queue of its new class.
+    fn relist(&mut self, handle: Handle, main: bool, entry: u32) {
+        let class = usize::from(super::weigh(&self.pages, handle));
+        self.evictor.list(&self.pages, class, self.pages.raw(handle), entry, main);
     }
 
     /// An item that was in no queue enters one, as it does when it is passed over.
