@@ -75,6 +75,13 @@ impl Index {
     /// Gives back to the kernel what shrinking left, if it is worth a call. Takes tens of microseconds, so it is not
     /// done by the operations that shrink the index. True: it gave something back.
     pub(crate) fn release_unused(&mut self) -> bool {
+        let overflow_bytes = self.overflow_count as usize * BUCKET_BYTES;
+        if self.overflow_live == 0 && overflow_bytes >= RELEASE_BYTES {
+            self.overflow.release(0, overflow_bytes.next_multiple_of(OS_PAGE_BYTES));
+            self.overflow_count = 1;
+            self.overflow_free = 0;
+            return true;
+        }
         let bytes = self.buckets() as usize * BUCKET_BYTES;
         // Large spans of whole huge pages cost the kernel the least; a small index is worth less waste.
         let step = if bytes >= 8 * HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { RELEASE_BYTES };

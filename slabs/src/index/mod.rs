@@ -331,15 +331,6 @@ impl Index {
     /// Frees an overflow bucket, whose lanes are free and whose chain forgot it.
     fn give_overflow(&mut self, number: u32) {
         self.overflow_live -= 1;
-        if self.overflow_live == 0 {
-            let bytes = self.overflow_count as usize * BUCKET_BYTES;
-            if bytes >= RELEASE_BYTES {
-                self.overflow.release(0, bytes.next_multiple_of(OS_PAGE_BYTES));
-            }
-            self.overflow_count = 1;
-            self.overflow_free = 0;
-            return;
-        }
         let at = self.overflow_at(number);
         let free = self.overflow_free;
         self.change(at).next = free;
