@@ -75,6 +75,8 @@ pub(crate) struct Evictor {
     ghosts: Ghosts,
     /// Memory ran out at some time: queues are kept.
     ordered: bool,
+    /// Queues serve a policy that spares items without an expiry, too: most have one.
+    serves: bool,
     drain: Option<Drain>,
     page_moves: u64,
     ghost_hits: u64,
@@ -110,6 +112,7 @@ impl Evictor {
             worth: Worth::new(sizes, budget_bytes, goal),
             ghosts: Ghosts::default(),
             ordered: false,
+            serves: false,
             drain: None,
             page_moves: 0,
             ghost_hits: 0,

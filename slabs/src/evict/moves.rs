@@ -31,11 +31,18 @@ impl Store {
         if self.pages.release_spare() {
             return true;
         }
-        match self.policy {
-            Policy::NoEviction => return false,
-            Policy::VolatileOnly | Policy::VolatileTtl => return self.make_room_volatile(class, now_ms),
-            Policy::AllKeys => {}
+        let policy = self.policy;
+        match policy {
+            Policy::NoEviction => false,
+            Policy::AllKeys => self.make_room_by_queues(class, now_ms),
+            Policy::VolatileOnly if self.queues_serve() => {
+                self.make_room_by_queues(class, now_ms) || self.make_room_volatile(class, now_ms)
+            }
+            Policy::VolatileOnly | Policy::VolatileTtl => self.make_room_volatile(class, now_ms),
         }
+    }
+
+    fn make_room_by_queues(&mut self, class: ClassId, now_ms: u64) -> bool {
         self.evictor.order(&self.pages, self.index.count());
         let mut looks = LOOKS;
         let own = self.own_front(class, now_ms, &mut looks);
@@ -195,6 +202,9 @@ impl Store {
         match self.policy {
             Policy::NoEviction => false,
             Policy::AllKeys => self.evict_front(class, now_ms, looks),
+            Policy::VolatileOnly if self.evictor.serves => {
+                self.evict_front(class, now_ms, looks) || self.evict_volatile(class, now_ms)
+            }
             Policy::VolatileOnly | Policy::VolatileTtl => self.evict_volatile(class, now_ms),
         }
     }

@@ -315,3 +315,21 @@ fn structures_that_come_and_go_leave_no_queues_behind() {
     }
     assert!(store.ledger().order < order + (64 << 10), "{order} {:?}", store.ledger());
 }
+
+#[test]
+fn what_is_used_outlasts_a_scan_among_items_with_an_expiry() {
+    let mut store = store(4 << 20, Policy::VolatileOnly);
+    for number in 0..500 {
+        put(&mut store, &format!("spared{number}"), 300, 0).unwrap();
+        put(&mut store, &format!("hot{number}"), 200, NOW_MS + 1_000_000).unwrap();
+    }
+    for number in 0..100_000u64 {
+        put(&mut store, &format!("scan{number}"), 100 + (scatter(number) % 400) as usize, NOW_MS + 1000)
+            .unwrap();
+        get(&mut store, &format!("hot{}", number % 500));
+    }
+    assert!((0..500).all(|number| get(&mut store, &format!("spared{number}"))));
+    let kept = (0..500).filter(|number| get(&mut store, &format!("hot{number}"))).count();
+    assert!(kept > 400, "{kept}");
+    assert_within_budget(&store);
+}

@@ -8,7 +8,7 @@ use crate::store::Store;
 
 /// Used items that one operation passes over; then the one at the front goes whatever its use.
 pub(super) const LOOKS: u32 = 128;
-/// Entries without an item, and pinned items, that one operation passes over.
+/// Entries without an item, and items that are pinned or spared, that one operation passes over.
 const SKIPS: u32 = 256;
 
 /// Where a victim stands.
@@ -27,7 +27,7 @@ pub(super) struct Victim {
 }
 
 impl Store {
-    /// Passes over what was used (`looks` at most), is gone or is pinned, until an item that can be evicted stands at
+    /// Passes over what was used (`looks` at most), is gone or is to be spared, until an item that can be evicted stands at
     /// the front of the class; the front that is due first. `None`: there is nothing.
     pub(super) fn settle_front(&mut self, class: ClassId, now_ms: u64, looks: &mut u32) -> Option<Victim> {
         let mut skips = SKIPS;
@@ -82,7 +82,7 @@ impl Store {
     #[inline]
     fn stays(&self, handle: Handle, frequency: u8, now_ms: u64, looks: &mut u32) -> bool {
         let raw = self.pages.raw(handle);
-        if raw.is_pinned() {
+        if !self.is_evictable(raw) {
             return true;
         }
         if raw.frequency() <= frequency || *looks == 0 || raw.is_expired(now_ms) {

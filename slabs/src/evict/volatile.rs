@@ -1,8 +1,9 @@
 //! The policies that spare items without an expiry.
 //!
-//! Such items may be few and anywhere, so queues are of no help: pages know how many items with an expiry they hold,
-//! and victims are chosen among some of these. `volatile-ttl` takes the one that dies first, the others the one that
-//! was used least and then the one that was written first.
+//! Such items may be few and anywhere, and then queues are of no help: pages know how many items with an expiry they
+//! hold, and victims are chosen among some of these. `volatile-ttl` takes the one that dies first, the others the one
+//! that was used least and then the one that was written first. While most items have an expiry, the others use the
+//! queues and pass over what is to be spared.
 
 use super::Evictor;
 use crate::Policy;
@@ -14,6 +15,8 @@ use crate::store::Store;
 const SAMPLE: usize = 16;
 /// Steps that one operation does to empty a page.
 const STEPS_MAX: u32 = 1 << 16;
+/// Evictions between two looks at how many items have an expiry.
+const SERVES_EVICTIONS: u64 = 256;
 
 impl Store {
     /// `make_room` when only items with an expiry may go.
@@ -63,6 +66,15 @@ impl Store {
             .collect();
         classes.sort_unstable_by_key(|class| std::cmp::Reverse(class.0));
         classes.into_iter().any(|(_, class)| self.drain(class, STEPS_MAX, now_ms))
+    }
+
+    /// Whether so many items have an expiry that queues will find one soon. Looked at every now and then.
+    pub(super) fn queues_serve(&mut self) -> bool {
+        if self.evictor.evicted.is_multiple_of(SERVES_EVICTIONS) {
+            let volatile: u64 = (0..=u8::MAX).map(|db| self.expires_db(db)).sum();
+            self.evictor.serves = volatile >= self.index.count() / 4 * 3;
+        }
+        self.evictor.serves
     }
 
     fn any_volatile(&self) -> bool {
