@@ -3,7 +3,7 @@
 
 use super::{Core, Mail};
 use crate::command::run::run_here;
-use crate::command::{Call, Fault, Handler, Merge, Outcome};
+use crate::command::{Call, Command, Fault, Handler, Merge, Outcome};
 use crate::mesh::parcel::{self, Origin, Request};
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::Queued;
@@ -21,6 +21,11 @@ pub(super) struct Parked {
     proto: Proto,
     touch: bool,
     hash: u64,
+}
+
+/// Its one key was hashed by whoever sent it.
+fn is_of_one_key(command: &Command) -> bool {
+    matches!(command.handler, Handler::Shard(_) | Handler::Spread { merge: Merge::Lines, .. })
 }
 
 /// A claim that waits, and what is to be done at its grant.
@@ -90,25 +95,30 @@ impl Core {
     }
 
     /// Hashes of the keys of a request, and how it holds them.
-    fn claims_of(&self, row: u16, hash: u64, args: Args<'_>) -> Vec<(u64, Mode)> {
-        let command = self.table.row(row);
+    fn claims_of(&self, request: &Request<'_>) -> Vec<(u64, Mode)> {
+        let command = self.table.row(request.row);
         let mode = mode_of(command);
-        if let Handler::Shard(_) | Handler::Spread { merge: Merge::Lines, .. } = command.handler {
-            return vec![(hash, mode)];
+        if is_of_one_key(command) {
+            return vec![(request.hash, mode)];
         }
         let mut keys = Vec::new();
-        // A command that refuses its arguments touches nothing.
-        let _ = keys_of(command, args, 0, self.shard.databases(), &mut keys);
+        let args = request.args;
+        // A command that refuses its arguments touches nothing. Which it refuses may depend on the database.
+        let _ = keys_of(command, args, request.db, self.shard.databases(), &mut keys);
         keys.iter().map(|key| (self.shared.hasher.hash(&args[key.arg]), mode)).collect()
     }
 
     fn permits(&self, request: &Request<'_>) -> bool {
-        self.shard.locks.permits(&self.claims_of(request.row, request.hash, request.args))
+        let command = self.table.row(request.row);
+        if is_of_one_key(command) {
+            return self.shard.locks.permits(&[(request.hash, mode_of(command))]);
+        }
+        self.shard.locks.permits(&self.claims_of(request))
     }
 
     /// Keeps a request until the keys that it needs are free.
     pub(super) fn park(&mut self, core: u16, request: &Request<'_>) {
-        let id = self.shard.locks.wait(&self.claims_of(request.row, request.hash, request.args));
+        let id = self.shard.locks.wait(&self.claims_of(request));
         let parked = Parked {
             core,
             origin: request.origin,

@@ -8,6 +8,7 @@
 use super::plan::{Claims, Place, keys_of, place_of, shard_of};
 use super::{Answer, Change, FromShard, PartCall, ToShard, Wanted, Work};
 use crate::command::keys::cursor::core_of;
+use crate::command::run::parts_fit;
 use crate::command::table::TABLE;
 use crate::command::{Asker, Command, Control, Fault, Handler, KeyRef, Merge, Outcome, Write};
 use crate::protocol::{Proto, Reply};
@@ -276,6 +277,7 @@ impl Transaction {
             let mut keys = Vec::new();
             let args = request.args();
             let placed = keys_of(command, args, self.client.asker.db, scope.databases, &mut keys)
+                .and_then(|()| parts_fit(command, args))
                 .map(|()| place_of(scope.shared, args, &keys));
             let own = match (command.handler, placed) {
                 (_, Err(fault)) => {

@@ -95,7 +95,7 @@ impl Claims {
     }
 
     /// Adds what a queued command needs. Its arguments were checked when it was queued, save for what
-    /// only the command itself can judge: then it claims nothing and fails when it runs.
+    /// only the command itself can judge when it runs.
     pub fn add_command(&mut self, shared: &Shared, request: &Queued, databases: u8) {
         let command = TABLE.row(request.row);
         if let Handler::Every(every) = command.handler {
@@ -103,11 +103,13 @@ impl Claims {
             self.everything |= every.atomic;
         }
         let mut keys = Vec::new();
-        if keys_of(command, request.args(), 0, databases, &mut keys).is_ok() {
-            let mode = mode_of(command);
-            for key in keys {
-                self.add(shared, &request.args()[key.arg], mode);
-            }
+        let args = request.args();
+        let mode = mode_of(command);
+        if keys_of(command, args, 0, databases, &mut keys).is_ok() {
+            keys.iter().for_each(|key| self.add(shared, &args[key.arg], mode));
+        } else {
+            // It may refuse its arguments only in database 0, and a `SELECT` may come before it.
+            command.keys.positions(args.len()).for_each(|at| self.add(shared, &args[at], mode));
         }
     }
 
