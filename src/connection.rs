@@ -5,7 +5,9 @@
 //! into the output. A request that went to another core leaves a place in line; what is made behind it
 //! waits beside, until the places before it are filled.
 
-use crate::limits::{HOPS_IN_FLIGHT_FIRST, HOPS_IN_FLIGHT_MAX, HOPS_IN_FLIGHT_MIN, OUTPUT_SOFT_BYTES};
+use crate::limits::{
+    HOPS_IN_FLIGHT_FIRST, HOPS_IN_FLIGHT_MAX, HOPS_IN_FLIGHT_MIN, OUTPUT_SOFT_BYTES, POOLED_BUFFER_BYTES_MAX,
+};
 use crate::protocol::{memcache, resp};
 use std::collections::VecDeque;
 
@@ -17,6 +19,9 @@ pub enum Parser {
     /// memcached's text protocol.
     Memcache(memcache::Parser),
 }
+
+/// Bytes of replies that have left which a line may keep before it moves the others together.
+const LATE_SLACK_BYTES: usize = 64 << 10;
 
 /// A place in the order of replies.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +38,10 @@ pub struct Line {
     places: VecDeque<Place>,
     /// Number of the first place.
     first: u32,
-    /// Bytes of ready replies that wait for others.
+    /// Bytes of ready replies that wait for others, and of some that have left.
     late: Vec<u8>,
+    /// Those of `late` that wait.
+    waiting: usize,
 }
 
 impl Line {
@@ -51,7 +58,7 @@ impl Line {
 
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
-        self.late.len()
+        self.waiting
     }
 
     /// A place for a reply that is made elsewhere. Returns its number.
@@ -69,6 +76,7 @@ impl Line {
     pub fn close_reply(&mut self, start: usize) {
         let len = self.late.len() - start;
         if len > 0 {
+            self.waiting += len;
             self.places.push_back(Place::Ready { start: start as u32, len: len as u32 });
         }
     }
@@ -83,6 +91,7 @@ impl Line {
         if index > 0 {
             self.places[index] = Place::Ready { start: self.late.len() as u32, len: bytes.len() as u32 };
             self.late.extend_from_slice(bytes);
+            self.waiting += bytes.len();
             return;
         }
         out.extend_from_slice(bytes);
@@ -90,12 +99,30 @@ impl Line {
         self.first = self.first.wrapping_add(1);
         while let Some(&Place::Ready { start, len }) = self.places.front() {
             out.extend_from_slice(&self.late[start as usize..(start + len) as usize]);
+            self.waiting -= len as usize;
             self.places.pop_front();
             self.first = self.first.wrapping_add(1);
         }
-        if self.places.is_empty() {
+        if self.waiting == 0 {
             self.late.clear();
+            self.late.shrink_to(POOLED_BUFFER_BYTES_MAX);
+        } else if self.late.len() > LATE_SLACK_BYTES + 2 * self.waiting {
+            self.close_gaps();
         }
+    }
+
+    /// Forgets the bytes that have left. A line that is never empty would keep all of them.
+    #[cold]
+    fn close_gaps(&mut self) {
+        let mut kept = Vec::with_capacity(self.waiting);
+        for place in &mut self.places {
+            if let Place::Ready { start, len } = place {
+                let from = *start as usize;
+                *start = kept.len() as u32;
+                kept.extend_from_slice(&self.late[from..from + *len as usize]);
+            }
+        }
+        self.late = kept;
     }
 
     /// Gives memory back that a burst took.
@@ -212,9 +239,9 @@ impl Connection {
         }
     }
 
-    /// Nothing is owed to the client, in this process or in the socket's send.
-    pub fn owes_nothing(&self) -> bool {
-        self.out.is_empty() && !self.sending && self.line.is_empty() && self.hold == Hold::None
+    /// The replies to all requests that were served have left, here and from the socket's send.
+    pub fn has_answered(&self) -> bool {
+        self.out.is_empty() && !self.sending && self.line.is_empty()
     }
 
     /// Bytes of buffers it holds.
@@ -259,5 +286,33 @@ mod tests {
         let next = line.await_reply(false);
         line.fill(next, b"6", &mut out);
         assert_eq!(out, b"12456");
+    }
+
+    #[test]
+    fn a_line_that_is_never_empty_keeps_only_what_waits() {
+        let (mut line, mut out, mut expected) = (Line::default(), Vec::new(), Vec::new());
+        let reply = |n: u32| vec![n as u8; 1000];
+        let mut last = line.await_reply(false);
+        for n in 0..1000 {
+            let ahead = line.await_reply(false);
+            let start = line.open_reply().len();
+            line.open_reply().extend_from_slice(&reply(n + 1));
+            line.close_reply(start);
+            let next = line.await_reply(false);
+            line.fill(ahead, &reply(n + 2), &mut out);
+            line.fill(last, &reply(n), &mut out);
+            (0..3).for_each(|i| {
+                expected.extend(if i == 0 {
+                    reply(n)
+                } else if i == 1 {
+                    reply(n + 2)
+                } else {
+                    reply(n + 1)
+                })
+            });
+            last = next;
+            assert!(line.bytes() == 0 && line.late.len() <= LATE_SLACK_BYTES + 2000);
+        }
+        assert!(out == expected && line.len() == 1);
     }
 }

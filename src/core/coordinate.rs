@@ -2,11 +2,11 @@
 //! what comes back is given to it. A client's further requests wait until its command is done.
 
 use super::{Client, Core, Mail};
-use crate::command::{Context, Handler};
+use crate::command::{Context, Effect, Handler};
 use crate::connection::Hold;
 use crate::mesh::parcel::Origin;
 use crate::protocol::Reply;
-use crate::session::{Queued, SessionId};
+use crate::session::{Door, Queued, Session, SessionId, Sessions};
 use crate::transaction::coordinator::{self, Messages, Purpose, Scope, Step, Transaction};
 use crate::transaction::plan::Claims;
 use crate::transaction::{FromShard, Ticket};
@@ -128,23 +128,34 @@ impl Core {
         let id = origin.connection;
         let here = self.connections.get(id as usize).is_some_and(|c| c.client_id as u32 == origin.client);
         let mut reply = Reply::new(out, client.proto());
-        if let (true, Handler::Session(run)) = (here, self.table.row(request.row).handler) {
-            let mut effects = Vec::new();
-            let mut local = self.local();
-            let done = run(
-                &mut Context { id, local: &mut local, effects: &mut effects },
-                request.args(),
-                &mut reply,
-            );
-            if let Err(fault) = done {
-                reply.truncate(0);
-                fault.write(&mut reply);
-            }
-            self.perform(id, &effects);
-            client.asker.proto = self.client(id).asker.proto;
-            client.asker.db = self.client(id).asker.db;
-        } else {
+        let Handler::Session(run) = self.table.row(request.row).handler else {
             reply.ok();
+            return coordinator::Client { asker: client.asker, touch: client.touch };
+        };
+        // A client that has left meanwhile has a stand-in: what it selected decides what the rest does.
+        let mut gone = Sessions::default();
+        if !here {
+            let mut session = Session::new(client.asker.client_id, Door::Resp, true, self.now.unix_ms);
+            (session.db, session.proto, session.no_touch) =
+                (client.asker.db, client.asker.proto, !client.touch);
+            gone.insert(id, session);
+            std::mem::swap(&mut self.sessions, &mut gone);
+        }
+        let mut effects = Vec::new();
+        let mut local = self.local();
+        let done =
+            run(&mut Context { id, local: &mut local, effects: &mut effects }, request.args(), &mut reply);
+        if let Err(fault) = done {
+            reply.truncate(0);
+            fault.write(&mut reply);
+        }
+        *client = self.client(id);
+        if here {
+            // The transaction holds the client already; a sleep inside it would let it go too early.
+            effects.retain(|effect| !matches!(effect, Effect::Sleep(_)));
+            self.perform(id, &effects);
+        } else {
+            std::mem::swap(&mut self.sessions, &mut gone);
         }
         coordinator::Client { asker: client.asker, touch: client.touch }
     }

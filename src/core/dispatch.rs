@@ -40,17 +40,18 @@ impl Core {
             self.refuse(id, client, &Fault::Arity(command.name));
             return true;
         }
+        // Before the gate, which is passed once: `CLIENT REPLY SKIP` is for one reply.
+        if self.pause.holds(command) {
+            self.connections[id as usize].hold = Hold::Pause;
+            self.sleepers.push(id);
+            return false;
+        }
         let mut muted = request.muted;
         if !client.plain {
             match self.gate(id, client, row, command, args) {
                 Gate::Pass { muted: by_mode } => muted |= by_mode,
                 Gate::Answered => return true,
             }
-        }
-        if self.pause.holds(command) {
-            self.connections[id as usize].hold = Hold::Pause;
-            self.sleepers.push(id);
-            return false;
         }
         if self.monitored && command.flags & (flag::SKIP_MONITOR | flag::ADMIN) == 0 {
             self.feed_monitors(id, args);

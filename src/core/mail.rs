@@ -113,7 +113,12 @@ impl Core {
         }
         connection.reply_bytes_max = connection.reply_bytes_max.max(bytes.len() as u32).max(1);
         connection.line.fill(origin.sequence, bytes, &mut connection.out);
-        let drained = connection.hold == Hold::Hops && connection.line.len() <= connection.hops_max() / 2;
+        let drained = match connection.hold {
+            Hold::Hops => connection.line.len() <= connection.hops_max() / 2,
+            // Nothing is left to be sent, so no send will end the hold: the last replies were not wanted.
+            Hold::Output => connection.has_answered(),
+            _ => false,
+        };
         if drained {
             connection.hold = Hold::None;
             self.mark_ready(id);

@@ -180,16 +180,27 @@ impl Core {
 
     /// Turns until the server stops. `wakers` are those of all cores, in order.
     pub fn run<D: Driver>(mut self, mut driver: D, wakers: &[Waker]) -> io::Result<()> {
-        loop {
-            let wait = self.wait();
-            driver.turn(wait, &mut self)?;
-            self.mesh.awake();
-            self.end_turn(&mut driver, wakers);
-            self.now_is_fresh = false;
-            if self.has_stopped() {
-                return Ok(());
-            }
-        }
+        while !self.turn(&mut driver, wakers)? {}
+        Ok(())
+    }
+
+    /// One turn: sleeps if there is nothing to do, and does all that has come. True once the server has stopped.
+    pub fn turn<D: Driver>(&mut self, driver: &mut D, wakers: &[Waker]) -> io::Result<bool> {
+        let wait = self.wait();
+        driver.turn(wait, self)?;
+        self.mesh.awake();
+        self.end_turn(driver, wakers);
+        self.now_is_fresh = false;
+        Ok(self.has_stopped())
+    }
+
+    /// Commands that have begun and not ended: those that this core coordinates, and those that hold or await
+    /// keys of its shard.
+    pub fn unfinished(&self) -> usize {
+        self.running.iter().flatten().count()
+            + self.shard.locks.len()
+            + self.parked.len()
+            + self.waiting_claims.len()
     }
 
     /// Reads the clock, once a turn, at the first event after the wait.

@@ -24,7 +24,8 @@ impl Core {
             self.sessions.iter().filter(|(_, s)| s.monitor).map(|(id, _)| id).collect();
         for id in monitors {
             if self.connections[id as usize].out.len() > MONITOR_OUTPUT_BYTES_MAX {
-                self.connections[id as usize].closing = Closing::Now;
+                let connection = &mut self.connections[id as usize];
+                connection.closing = connection.closing.max(Closing::Now);
                 self.mark_dirty(id);
                 continue;
             }

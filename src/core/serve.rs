@@ -80,14 +80,23 @@ impl Core {
             match stop {
                 Stop::Full => {}
                 Stop::More => break,
+                _ if !self.connections[id as usize].serves() => {
+                    // It is found again when its turn comes.
+                    self.forget_parsing(id);
+                    break;
+                }
                 other => at += self.stop(id, &client, &rest[end..], other, &spans),
             }
         }
         self.batch = batch;
         self.spans = spans;
-        let connection = &self.connections[id as usize];
+        let connection = &mut self.connections[id as usize];
         if !connection.out.is_empty() || connection.closing != Closing::No {
             self.mark_dirty(id);
+        } else if connection.out.capacity() > 0 {
+            // Half a request, or one without a reply: who waits holds no buffer.
+            let buffer = std::mem::take(&mut connection.out);
+            self.pool.give(buffer);
         }
         at
     }
@@ -104,9 +113,11 @@ impl Core {
         batch.clear();
         spans.clear();
         let limits = Limits { authenticated: client.authenticated, ..self.limits };
+        // What a stranger may send behind `AUTH` is known once that has run.
+        let requests_max = if client.authenticated { BATCH_REQUESTS_MAX } else { 1 };
         let mut at = 0;
         while at < input.len() {
-            if batch.len() == BATCH_REQUESTS_MAX {
+            if batch.len() == requests_max {
                 return (at, Stop::Full);
             }
             let before = spans.len();

@@ -131,5 +131,7 @@ impl Core {
             claims.add(&self.shared, &w.key, Mode::Shared);
         }
         self.start_transaction(id, client, Purpose::Exec { watched }, multi.queue, claims, muted);
+        // One without keys has run already, and may have been a `SELECT`.
+        *client = self.client(id);
     }
 }

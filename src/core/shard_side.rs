@@ -5,7 +5,7 @@ use super::{Core, Mail};
 use crate::command::run::run_here;
 use crate::command::{Call, Command, Fault, Handler, Merge, Outcome};
 use crate::mesh::parcel::{self, Origin, Request};
-use crate::protocol::{Args, Proto, Reply};
+use crate::protocol::{Proto, Reply};
 use crate::session::Queued;
 use crate::shard::Key;
 use crate::shard::locks::{ClaimId, Claimed, Mode};

@@ -137,7 +137,9 @@ impl Core {
         self.close_doomed();
         self.flush(driver);
         for (id, pause) in self.throttles.drain(..) {
-            if self.connections[id as usize].client_id != 0 {
+            // Asked for by this client, not by one whose slot it has got since.
+            let connection = &self.connections[id as usize];
+            if connection.client_id != 0 && connection.paused == pause {
                 if pause { driver.pause(Socket(id)) } else { driver.resume(Socket(id)) }
             }
         }
@@ -333,7 +335,8 @@ impl Core {
         for id in std::mem::take(&mut self.sessions.doomed) {
             if self.sessions.get(id).is_some_and(|session| session.doomed) {
                 // Who kills itself still reads the reply.
-                self.connections[id as usize].closing = Closing::AfterReplies;
+                let connection = &mut self.connections[id as usize];
+                connection.closing = connection.closing.max(Closing::AfterReplies);
                 self.mark_dirty(id);
             }
         }
@@ -362,8 +365,9 @@ impl Core {
                 driver.send(Socket(id), buffer, report);
             }
             let connection = &mut self.connections[id as usize];
-            let drained = connection.owes_nothing()
-                && (connection.closing == Closing::AfterReplies || connection.ended);
+            let drained = connection.has_answered()
+                && (connection.closing == Closing::AfterReplies
+                    || connection.ended && connection.hold == Hold::None && !connection.ready);
             if connection.closing == Closing::Now || drained {
                 connection.closing = Closing::Told;
                 driver.close(Socket(id));
