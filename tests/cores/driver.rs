@@ -1,0 +1,204 @@
+//! A driver without sockets: bytes lie in queues, and a seed decides what of them moves in a turn.
+
+use larder::reactor::{Door, Driver, Events, Peer, Report, Socket, Wait, Waker};
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// Numbers that a seed determines (splitmix64).
+#[derive(Clone)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// Less than `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % n as u64) as usize
+    }
+
+    /// True once in `n` times.
+    pub fn once_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// A connection as both of its ends see it.
+#[derive(Default)]
+pub struct Wire {
+    /// Written by the client, not received yet.
+    pub up: VecDeque<u8>,
+    /// Handed to the client.
+    pub down: Vec<u8>,
+    /// The client takes no more than this in all.
+    pub window: usize,
+    /// The client will send no more.
+    pub ended: bool,
+    /// The connection fails.
+    pub reset: bool,
+    /// The server has let it go.
+    pub gone: bool,
+}
+
+/// What all drivers and the clients share.
+#[derive(Default)]
+pub struct Net {
+    /// Connections that wait to be accepted.
+    pub backlog: VecDeque<(OwnedFd, Door)>,
+    /// Connections by the descriptor that stands for them until they are adopted.
+    pub dialled: HashMap<RawFd, Rc<RefCell<Wire>>>,
+}
+
+struct Slot {
+    wire: Rc<RefCell<Wire>>,
+    send: Option<(Vec<u8>, usize)>,
+    paused: bool,
+    closing: bool,
+    told: bool,
+}
+
+/// One core's driver.
+pub struct FakeDriver {
+    pub dice: Dice,
+    pub net: Rc<RefCell<Net>>,
+    pub waker: Waker,
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    accepts: bool,
+}
+
+impl FakeDriver {
+    pub fn new(seed: u64, net: Rc<RefCell<Net>>, waker: Waker, accepts: bool) -> FakeDriver {
+        FakeDriver { dice: Dice(seed), net, waker, slots: Vec::new(), free: Vec::new(), accepts }
+    }
+
+    fn slot(&mut self, socket: Socket) -> &mut Slot {
+        self.slots[socket.0 as usize].as_mut().expect("the socket has not gone")
+    }
+
+    /// Moves a part of a send; true when all of it has left.
+    fn progress(&mut self, id: usize) -> bool {
+        let Some(slot) = &mut self.slots[id] else { return false };
+        let Some((buffer, sent)) = &mut slot.send else { return false };
+        let mut wire = slot.wire.borrow_mut();
+        let room = wire.window.saturating_sub(wire.down.len()).min(buffer.len() - *sent);
+        let part = if self.dice.once_in(3) { self.dice.below(room + 1) } else { room };
+        wire.down.extend_from_slice(&buffer[*sent..*sent + part]);
+        *sent += part;
+        *sent == buffer.len()
+    }
+
+    fn arrived(&mut self, id: usize) -> Vec<u8> {
+        let Some(slot) = &mut self.slots[id] else { return Vec::new() };
+        if slot.paused || slot.closing {
+            return Vec::new();
+        }
+        let mut wire = slot.wire.borrow_mut();
+        let most = wire.up.len().min(16 << 10);
+        let part = match self.dice.below(4) {
+            0 => 0,
+            1 => self.dice.below(most.min(40) + 1),
+            2 => self.dice.below(most + 1),
+            _ => most,
+        };
+        wire.up.drain(..part).collect()
+    }
+}
+
+impl Driver for FakeDriver {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn adopt(&mut self, descriptor: OwnedFd) -> io::Result<Socket> {
+        let wire = self.net.borrow_mut().dialled.remove(&descriptor.as_raw_fd()).expect("somebody dialled");
+        let slot = Some(Slot { wire, send: None, paused: false, closing: false, told: false });
+        if let Some(id) = self.free.pop() {
+            self.slots[id as usize] = slot;
+            return Ok(Socket(id));
+        }
+        self.slots.push(slot);
+        Ok(Socket(self.slots.len() as u32 - 1))
+    }
+
+    fn peer(&self, _: Socket) -> io::Result<Peer> {
+        Ok(Peer::Unix(PathBuf::from("/sim")))
+    }
+
+    fn send(&mut self, socket: Socket, buffer: Vec<u8>, _: Report) {
+        let slot = self.slot(socket);
+        assert!(slot.send.is_none() && !buffer.is_empty() && !slot.closing, "one send at a time, while open");
+        slot.send = Some((buffer, 0));
+    }
+
+    fn close(&mut self, socket: Socket) {
+        self.slot(socket).closing = true;
+    }
+
+    fn pause(&mut self, socket: Socket) {
+        self.slot(socket).paused = true;
+    }
+
+    fn resume(&mut self, socket: Socket) {
+        self.slot(socket).paused = false;
+    }
+
+    fn listen(&mut self, _: OwnedFd, _: Door) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn stop_listening(&mut self) {
+        self.accepts = false;
+    }
+
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    fn wake(&mut self, _: &Waker) {}
+
+    fn turn<E: Events>(&mut self, _: Wait, events: &mut E) -> io::Result<()> {
+        while self.accepts {
+            let Some((descriptor, door)) = self.net.borrow_mut().backlog.pop_front() else { break };
+            events.accepted(descriptor, door);
+        }
+        let first = self.dice.below(self.slots.len().max(1));
+        for step in 0..self.slots.len() {
+            let id = (first + step) % self.slots.len();
+            let socket = Socket(id as u32);
+            let Some(slot) = &self.slots[id] else { continue };
+            let failed = slot.closing || slot.wire.borrow().reset;
+            if failed && self.dice.once_in(2) {
+                slot.wire.borrow_mut().gone = true;
+                self.slots[id] = None;
+                self.free.push(id as u32);
+                events.gone(socket);
+                continue;
+            }
+            if failed {
+                continue;
+            }
+            if self.progress(id)
+                && let Some((buffer, _)) = self.slots[id].as_mut().and_then(|slot| slot.send.take())
+            {
+                events.sent(socket, buffer);
+            }
+            let bytes = self.arrived(id);
+            if !bytes.is_empty() {
+                events.received(socket, &bytes);
+            }
+            let Some(slot) = &mut self.slots[id] else { continue };
+            let over = slot.wire.borrow().ended && slot.wire.borrow().up.is_empty();
+            if over && !slot.told && !slot.paused {
+                slot.told = true;
+                events.ended(socket);
+            }
+        }
+        Ok(())
+    }
+}

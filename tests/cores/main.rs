@@ -1,0 +1,188 @@
+//! Cores without sockets and threads: whole clients against one to four cores whose turns, mail and bytes
+//! move as a seed decides. `LARDER_SEED` replays one.
+
+mod driver;
+mod script;
+mod world;
+
+use driver::Dice;
+use script::Script;
+use world::{World, over_seeds};
+
+fn conversation(world: &mut World, dice: &mut Dice, name: usize, requests: usize) -> usize {
+    let mut script = Script::new(name);
+    let memcache = dice.once_in(3);
+    for _ in 0..requests {
+        if memcache { script.memcache(dice) } else { script.resp(dice) }
+    }
+    world.connect(memcache, script.requests, script.expected)
+}
+
+#[test]
+fn each_client_is_answered_as_if_it_were_alone() {
+    over_seeds(200, |seed| {
+        let mut world = World::new(seed, &[]);
+        let mut dice = Dice(seed ^ 0xa5a5);
+        for name in 0..1 + dice.below(6) {
+            conversation(&mut world, &mut dice, name, 60);
+        }
+        world.finish();
+    });
+}
+
+#[test]
+fn clients_that_vanish_leave_nothing_behind_and_disturb_nobody() {
+    over_seeds(200, |seed| {
+        let mut world = World::new(seed, &[]);
+        let mut dice = Dice(seed ^ 0x5a5a);
+        let mut name = 0;
+        for _ in 0..8 {
+            for _ in 0..1 + dice.below(4) {
+                conversation(&mut world, &mut dice, name, 30);
+                name += 1;
+            }
+            (0..dice.below(300)).for_each(|_| world.step());
+            for client in &mut world.clients {
+                if dice.once_in(3) {
+                    client.wire.borrow_mut().reset = true;
+                } else if dice.once_in(3) && client.script.is_empty() {
+                    // It has said all: it is owed the replies, and then the end.
+                    client.wire.borrow_mut().ended = true;
+                }
+            }
+        }
+        world.finish();
+    });
+}
+
+#[test]
+fn what_follows_auth_in_the_same_bytes_has_its_rights() {
+    over_seeds(20, |seed| {
+        let mut world = World::new(seed, &[(b"requirepass", b"secret")]);
+        let mut script = Script::new(0);
+        let (key, value) = (script.key(0), vec![b'v'; 30_000]);
+        script.say(&[b"AUTH", b"secret"]);
+        script.say(&[b"SET", &key, &value]);
+        script.expected.extend(b"+OK\r\n+OK\r\n");
+        script.say(&[&[&b"EXISTS"[..]], &vec![&key[..]; 50][..]].concat());
+        script.expected.extend(b":50\r\n");
+        world.connect(false, script.requests, script.expected);
+        world.finish();
+    });
+}
+
+/// Transactions that count on all of some keys at once, and reads of all of them: every reply shows one number.
+/// It is none that had been passed when the reader asked.
+#[test]
+fn reads_of_many_keys_see_one_moment() {
+    over_seeds(200, |seed| {
+        let mut world = World::new(seed, &[]);
+        let mut dice = Dice(seed ^ 0x77);
+        let keys: Vec<Vec<u8>> = (0..5).map(|key| format!("shared:{key}").into_bytes()).collect();
+        let clients: Vec<usize> =
+            (0..2 + dice.below(4)).map(|_| world.connect(false, Vec::new(), Vec::new())).collect();
+        let mut asked: Vec<Option<(bool, i64)>> = vec![None; clients.len()];
+        let mut acknowledged = 0;
+        let mut left = 60;
+        for _ in 0..60_000 {
+            if left == 0 && asked.iter().all(Option::is_none) {
+                break;
+            }
+            for &client in &clients {
+                let down = world.clients[client].wire.borrow().down.clone();
+                if let Some((writes, least)) = asked[client] {
+                    let Some(numbers) = numbers(&down, writes, keys.len()) else { continue };
+                    assert!(numbers.iter().all(|n| *n == numbers[0]), "seed {seed}: torn: {numbers:?}");
+                    assert!(
+                        numbers[0] >= least + i64::from(writes),
+                        "seed {seed}: {numbers:?} after {least}"
+                    );
+                    acknowledged = acknowledged.max(numbers[0]);
+                    world.clients[client].wire.borrow_mut().down.clear();
+                    asked[client] = None;
+                }
+                if asked[client].is_none() && left > 0 && dice.once_in(3) {
+                    left -= 1;
+                    let writes = dice.once_in(2);
+                    let mut script = Script::new(0);
+                    let mut order: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+                    let turned = dice.below(order.len());
+                    order.rotate_left(turned);
+                    if writes {
+                        script.say(&[b"MULTI"]);
+                        order.iter().for_each(|key| script.say(&[b"INCR", key]));
+                        script.say(&[b"EXEC"]);
+                    } else {
+                        script.say(&[&[&b"MGET"[..]], &order[..]].concat());
+                    }
+                    world.clients[client].script = script.requests;
+                    asked[client] = Some((writes, acknowledged));
+                }
+            }
+            world.step();
+        }
+        assert!(
+            left == 0 && asked.iter().all(Option::is_none),
+            "seed {seed}: {left} left, {asked:?} unanswered"
+        );
+        (0..2000).for_each(|_| world.step());
+        assert_eq!(world.unfinished(), 0, "seed {seed}");
+    });
+}
+
+/// The numbers of a reply, once all of it is there: of `EXEC` behind its `OK` and `QUEUED`, or of `MGET`.
+fn numbers(down: &[u8], exec: bool, keys: usize) -> Option<Vec<i64>> {
+    let text = std::str::from_utf8(down).unwrap();
+    if !text.ends_with("\r\n") {
+        return None;
+    }
+    let mut lines: Vec<&str> = text.lines().collect();
+    if exec {
+        let found =
+            lines.get(keys + 2..)?.iter().map(|line| line[1..].parse().unwrap()).collect::<Vec<i64>>();
+        return (found.len() == keys).then_some(found);
+    }
+    let mut found = Vec::new();
+    lines.reverse();
+    lines.pop()?;
+    while let Some(line) = lines.pop() {
+        found.push(if line == "$-1" { 0 } else { lines.pop()?.parse().unwrap() });
+    }
+    (found.len() == keys).then_some(found)
+}
+
+#[test]
+fn the_server_stops_with_work_in_flight() {
+    over_seeds(100, |seed| {
+        let mut world = World::new(seed, &[]);
+        let mut dice = Dice(seed ^ 0x99);
+        for name in 0..1 + dice.below(6) {
+            conversation(&mut world, &mut dice, name, 40);
+        }
+        (0..dice.below(400)).for_each(|_| world.step());
+        world.stop();
+        for client in &world.clients {
+            client.check(seed);
+        }
+    });
+}
+
+#[test]
+fn who_never_reads_is_pushed_back_and_may_go_on_later() {
+    over_seeds(6, |seed| {
+        let mut world = World::new(seed, &[]);
+        let mut script = Script::new(0);
+        let (key, value) = (script.key(0), vec![b'v'; 20_000]);
+        script.say(&[b"SET", &key, &value]);
+        script.expected.extend(b"+OK\r\n");
+        for _ in 0..600 {
+            script.say(&[b"GET", &key]);
+            script.expected.extend([b"$20000\r\n", &value[..], b"\r\n"].concat());
+        }
+        let client = world.connect(false, script.requests, script.expected);
+        world.clients[client].wire.borrow_mut().window = 1000;
+        (0..3000).for_each(|_| world.step());
+        world.clients[client].wire.borrow_mut().window = usize::MAX;
+        world.finish();
+    });
+}

@@ -1,0 +1,205 @@
+//! Some cores in one thread, their clock and their clients.
+
+use crate::driver::{Dice, FakeDriver, Net, Wire};
+use larder::clock::Now;
+use larder::core::{Core, DOOR_MEMCACHE, DOOR_RESP};
+use larder::mesh::Mesh;
+use larder::parameters::Parameters;
+use larder::reactor::{self, Choice, Driver, Options, Reactor, Waker};
+use larder::shard::Shard;
+use larder::shared::Shared;
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+thread_local! {
+    static CLOCK: Cell<u64> = const { Cell::new(0) };
+}
+
+fn clock() -> Now {
+    let us = CLOCK.get();
+    Now { unix_ms: 1_800_000_000_000 + us / 1000, mono_us: us }
+}
+
+/// Turns within which everything must have come to its end.
+const TURNS_MAX: usize = 60_000;
+
+/// One client: what it has still to say, and its wire.
+pub struct Client {
+    pub wire: Rc<RefCell<Wire>>,
+    /// Bytes still to be sent.
+    pub script: Vec<u8>,
+    /// The reply bytes that must come.
+    pub expected: Vec<u8>,
+}
+
+impl Client {
+    /// Whether it has all that is owed to it.
+    pub fn is_done(&self) -> bool {
+        let wire = self.wire.borrow();
+        wire.reset
+            || self.script.is_empty() && wire.down.len() >= self.expected.len() && (!wire.ended || wire.gone)
+    }
+
+    fn write(&mut self, dice: &mut Dice) {
+        let part =
+            if dice.once_in(3) { dice.below(self.script.len() + 1) } else { self.script.len().min(100) };
+        self.wire.borrow_mut().up.extend(self.script.drain(..part));
+    }
+
+    /// Fails if what has come is not the beginning of what must.
+    pub fn check(&self, seed: u64) {
+        let wire = self.wire.borrow();
+        let same = wire.down.iter().zip(&self.expected).take_while(|(a, b)| a == b).count();
+        let extra = wire.down.len() > self.expected.len();
+        let from = same.saturating_sub(60);
+        assert!(
+            same == wire.down.len() && !extra,
+            "seed {seed}: at {same}: \"{}\" instead of \"{}\"",
+            wire.down[from..wire.down.len().min(same + 60)].escape_ascii(),
+            self.expected[from..self.expected.len().min(same + 60)].escape_ascii()
+        );
+    }
+}
+
+/// Cores, drivers, clients.
+pub struct World {
+    pub seed: u64,
+    pub dice: Dice,
+    pub shared: Arc<Shared>,
+    pub cores: Vec<Core>,
+    pub clients: Vec<Client>,
+    drivers: Vec<FakeDriver>,
+    wakers: Vec<Waker>,
+    net: Rc<RefCell<Net>>,
+    stalled: Vec<usize>,
+    stopped: Vec<bool>,
+}
+
+impl World {
+    pub fn new(seed: u64, settings: &[(&[u8], &[u8])]) -> World {
+        let mut dice = Dice(seed);
+        let cores = 1 + dice.below(4);
+        let ring = [1, 2, 8, 4096][dice.below(4)];
+        CLOCK.set(1_000_000);
+        let parameters = Parameters::default();
+        parameters.set(b"maxmemory", b"64mb").unwrap();
+        for (name, value) in settings {
+            parameters.set(name, value).unwrap();
+        }
+        let options =
+            slabs::Options { huge_pages: false, reserve_bytes: 64 << 20, ..slabs::Options::default() };
+        let shared = Arc::new(Shared::new(parameters, cores, clock(), options.seeds));
+        let net = Rc::new(RefCell::new(Net::default()));
+        let (reactor, _) = reactor::open(Choice::Poll, &Options::default()).unwrap();
+        let Reactor::Poll(poll) = reactor else { unreachable!("it was asked for") };
+        let waker = poll.waker();
+        let mut world = World {
+            seed,
+            shared: shared.clone(),
+            cores: Vec::new(),
+            clients: Vec::new(),
+            drivers: Vec::new(),
+            wakers: vec![waker.clone(); cores],
+            net: net.clone(),
+            stalled: vec![0; cores],
+            stopped: vec![false; cores],
+            dice,
+        };
+        for (index, mesh) in Mesh::connect(cores, ring).into_iter().enumerate() {
+            let mut shard = Shard::new(slabs::Store::new(&options).unwrap(), 16);
+            shard.place(index as u16, cores as u16, seed);
+            world.cores.push(Core::new(index as u16, shared.clone(), shard, mesh, clock));
+            let seed = seed.wrapping_mul(31).wrapping_add(index as u64);
+            world.drivers.push(FakeDriver::new(seed, net.clone(), waker.clone(), index == 0));
+        }
+        world
+    }
+
+    /// A client that says `script` and must be answered with `expected`.
+    pub fn connect(&mut self, memcache: bool, script: Vec<u8>, expected: Vec<u8>) -> usize {
+        let wire = Rc::new(RefCell::new(Wire { window: usize::MAX, ..Wire::default() }));
+        let descriptor = OwnedFd::from(File::open("/dev/null").unwrap());
+        let mut net = self.net.borrow_mut();
+        net.dialled.insert(descriptor.as_raw_fd(), wire.clone());
+        net.backlog.push_back((descriptor, if memcache { DOOR_MEMCACHE } else { DOOR_RESP }));
+        self.clients.push(Client { wire, script, expected });
+        self.clients.len() - 1
+    }
+
+    /// One turn of some core, and some clients write.
+    pub fn step(&mut self) {
+        CLOCK.set(CLOCK.get() + self.dice.below(300) as u64);
+        for client in &mut self.clients {
+            if !client.script.is_empty() && self.dice.once_in(4) {
+                client.write(&mut self.dice);
+            }
+        }
+        let core = self.dice.below(self.cores.len());
+        if self.stalled[core] > 0 {
+            self.stalled[core] -= 1;
+            return;
+        }
+        if self.dice.once_in(50) {
+            self.stalled[core] = self.dice.below(40);
+        }
+        if !self.stopped[core] {
+            self.stopped[core] = self.cores[core].turn(&mut self.drivers[core], &self.wakers).unwrap();
+        }
+    }
+
+    /// Turns until every client has what is owed to it; checks it, and that nothing is left over.
+    pub fn finish(&mut self) {
+        for _ in 0..TURNS_MAX {
+            self.step();
+            if self.clients.iter().all(Client::is_done) && self.unfinished() == 0 {
+                break;
+            }
+        }
+        for (number, client) in self.clients.iter().enumerate() {
+            client.check(self.seed);
+            let wire = client.wire.borrow();
+            assert!(
+                client.is_done(),
+                "seed {}: client {number} of {} has {} of {} bytes, {} unread",
+                self.seed,
+                self.clients.len(),
+                wire.down.len(),
+                client.expected.len(),
+                wire.up.len()
+            );
+        }
+        assert_eq!(self.unfinished(), 0, "seed {}: nothing is left", self.seed);
+    }
+
+    pub fn unfinished(&self) -> usize {
+        self.cores.iter().map(Core::unfinished).sum()
+    }
+
+    /// Turns until all cores have stopped.
+    pub fn stop(&mut self) {
+        self.shared.stopping.store(true, std::sync::atomic::Ordering::Release);
+        for _ in 0..TURNS_MAX {
+            self.step();
+            if self.stopped.iter().all(|stopped| *stopped) {
+                return;
+            }
+        }
+        panic!("seed {}: the server does not stop", self.seed);
+    }
+}
+
+/// Runs a case over its seeds, or over the one that `LARDER_SEED` names.
+pub fn over_seeds(count: u64, case: impl Fn(u64)) {
+    if let Some(seed) = std::env::var("LARDER_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        return case(seed);
+    }
+    for seed in 0..count {
+        if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(seed))) {
+            eprintln!("replay with LARDER_SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
