@@ -76,6 +76,20 @@ pub struct Multi {
     pub refused: bool,
 }
 
+/// What a look at a key finds, for `WATCH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// An item of this version.
+    Version(u32),
+    /// Nothing.
+    Nothing {
+        /// The store's number of that database.
+        physical: u8,
+        /// The store's last change at that time.
+        change: u32,
+    },
+}
+
 /// A key under `WATCH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watched {
@@ -83,8 +97,8 @@ pub struct Watched {
     pub db: u8,
     /// The key.
     pub key: Vec<u8>,
-    /// The item's version then; `None` where the key did not exist.
-    pub version: Option<u32>,
+    /// What was there then.
+    pub seen: Option<Seen>,
 }
 
 /// One client.

@@ -4,7 +4,7 @@
 use super::serve::Request;
 use super::{Client, Core};
 use crate::command::table::Found;
-use crate::command::{Command, Fault, Handler, flag, redact, unknown};
+use crate::command::{Command, Control, Fault, Handler, flag, redact, unknown};
 use crate::connection::Hold;
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, ReplyMode, SessionId};
@@ -37,7 +37,14 @@ impl Core {
         let command = self.table.row(row);
         if !command.arity_fits(args.len()) {
             self.metrics().rejected(row);
-            self.refuse(id, client, &Fault::Arity(command.name));
+            if let Handler::Control(Control::Exec) = command.handler {
+                self.discard(id);
+                *client = self.client(id);
+                let text = "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
+                self.refuse(id, client, &Fault::text(text));
+            } else {
+                self.refuse(id, client, &Fault::Arity(command.name));
+            }
             return true;
         }
         // Before the gate, which is passed once: `CLIENT REPLY SKIP` is for one reply.

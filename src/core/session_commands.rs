@@ -75,8 +75,7 @@ impl Core {
             }
             Control::Discard if session.multi.is_none() => "ERR DISCARD without MULTI",
             Control::Discard => {
-                session.multi = None;
-                session.watched.clear();
+                self.discard(id);
                 ""
             }
             Control::Unwatch => {
@@ -85,7 +84,12 @@ impl Core {
             }
             Control::Watch if session.multi.is_some() => "ERR WATCH inside MULTI is not allowed",
             Control::Watch => return self.watch(id, client, args, muted),
-            Control::Exec => return self.exec(id, client, muted),
+            Control::Exec => {
+                self.exec(id, client, muted);
+                // It may be done already, and may have changed the client.
+                *client = self.client(id);
+                return;
+            }
         };
         *client = self.client(id);
         if fault.is_empty() {
@@ -96,6 +100,13 @@ impl Core {
         }
     }
 
+    /// Forgets what was queued and watched.
+    pub(super) fn discard(&mut self, id: SessionId) {
+        let session = self.sessions.get_mut(id).expect("a connection has a session");
+        session.multi = None;
+        session.watched.clear();
+    }
+
     fn watch(&mut self, id: SessionId, client: &Client, args: Args<'_>, muted: bool) {
         let db = client.asker.db;
         let known = &self.sessions.get(id).expect("a connection has a session").watched;
@@ -104,7 +115,7 @@ impl Core {
             .iter()
             .skip(1)
             .filter(|key| !known.iter().any(|w| w.db == db && w.key == *key))
-            .map(|key| Watched { db, key: key.to_vec(), version: None })
+            .map(|key| Watched { db, key: key.to_vec(), seen: None })
             .collect();
         let claims = Claims::none(self.shared.cores());
         self.start_transaction(id, client, Purpose::Watch { watched }, Vec::new(), claims, muted);

@@ -26,9 +26,9 @@ pub enum Purpose {
         /// Keys under `WATCH`.
         watched: Vec<Watched>,
     },
-    /// `WATCH`: the versions of these keys are wanted.
+    /// `WATCH`: a look at these keys is wanted.
     Watch {
-        /// The keys; the versions are filled in.
+        /// The keys; what is seen is filled in.
         watched: Vec<Watched>,
     },
 }
@@ -76,8 +76,8 @@ struct Share {
 enum Round {
     /// Nothing yet: claims only.
     None,
-    /// Versions of watched keys.
-    Versions { shares: Vec<Share> },
+    /// A look at watched keys.
+    Look { shares: Vec<Share> },
     /// Commands of this range, each with its shares in order of its keys.
     Calls { shares: Vec<(usize, Vec<Share>)> },
     /// Values for a command that hops.
@@ -136,7 +136,7 @@ impl Transaction {
         if self.claimed.is_empty() {
             return self.advance(scope);
         }
-        let mut work = self.versions_round(scope.shared);
+        let mut work = self.look_round(scope.shared);
         let mut messages = Messages::new();
         for &shard in &self.claimed {
             let keys = (!self.claims.everything).then(|| self.claims.keys[shard as usize].clone());
@@ -199,8 +199,8 @@ impl Transaction {
     fn advance(&mut self, scope: &mut Scope<'_>) -> Step {
         let mut work: Vec<Option<Work>> = Vec::new();
         if let Purpose::Watch { .. } = self.purpose {
-            if !matches!(self.round, Round::Versions { .. }) {
-                work = self.versions_round(scope.shared);
+            if !matches!(self.round, Round::Look { .. }) {
+                work = self.look_round(scope.shared);
             }
         } else if !self.aborted {
             work = self.next_round(scope);
@@ -245,23 +245,23 @@ impl Transaction {
             Round::Gather { command, .. } | Round::Apply { command, .. } | Round::Ask { command } => {
                 command + 1
             }
-            Round::None | Round::Versions { .. } => self.replies.len(),
+            Round::None | Round::Look { .. } => self.replies.len(),
         }
     }
 
-    fn versions_round(&mut self, shared: &Shared) -> Vec<Option<Work>> {
+    fn look_round(&mut self, shared: &Shared) -> Vec<Option<Work>> {
         let (Purpose::Exec { watched } | Purpose::Watch { watched }) = &self.purpose else {
             return self.answers.iter().map(|_| None).collect();
         };
-        let mut keys: Vec<Vec<(u8, Vec<u8>)>> = self.answers.iter().map(|_| Vec::new()).collect();
+        let mut keys: Vec<Vec<Watched>> = self.answers.iter().map(|_| Vec::new()).collect();
         let mut shares = Vec::new();
         for w in watched {
             let shard = shard_of(shared, &w.key);
             shares.push(Share { shard, at: keys[shard as usize].len() });
-            keys[shard as usize].push((w.db, w.key.clone()));
+            keys[shard as usize].push(w.clone());
         }
-        self.round = Round::Versions { shares };
-        keys.into_iter().map(|keys| (!keys.is_empty()).then_some(Work::Versions(keys))).collect()
+        self.round = Round::Look { shares };
+        keys.into_iter().map(|keys| (!keys.is_empty()).then_some(Work::Look(keys))).collect()
     }
 
     /// Shares of the next round, by shard. Session commands on the way run at once.
@@ -391,9 +391,9 @@ impl Transaction {
         self.answers = answers.iter().map(|_| None).collect();
         match std::mem::replace(&mut self.round, Round::None) {
             Round::None => {}
-            Round::Versions { shares } => {
-                self.settle_versions(&shares, &answers);
-                self.round = Round::Versions { shares };
+            Round::Look { shares } => {
+                self.settle_look(&shares, &answers);
+                self.round = Round::Look { shares };
             }
             Round::Calls { shares } => {
                 for (command, own) in shares {
@@ -430,18 +430,18 @@ impl Transaction {
         None
     }
 
-    fn settle_versions(&mut self, shares: &[Share], answers: &[Option<Answer>]) {
-        let version = |share: &Share| match &answers[share.shard as usize] {
-            Some(Answer::Versions(versions)) => versions[share.at],
-            other => unreachable!("versions were asked for, not {other:?}"),
+    fn settle_look(&mut self, shares: &[Share], answers: &[Option<Answer>]) {
+        let seen = |share: &Share| match &answers[share.shard as usize] {
+            Some(Answer::Seen(seen)) => Some(seen[share.at]),
+            other => unreachable!("a look was asked for, not {other:?}"),
         };
         match &mut self.purpose {
             Purpose::Exec { watched } => {
-                self.aborted = watched.iter().zip(shares).any(|(w, share)| w.version != version(share));
+                self.aborted = watched.iter().zip(shares).any(|(w, share)| w.seen != seen(share));
             }
             Purpose::Watch { watched } => {
                 for (w, share) in watched.iter_mut().zip(shares) {
-                    w.version = version(share);
+                    w.seen = seen(share);
                 }
             }
             Purpose::Command => {}

@@ -35,7 +35,7 @@ pub mod serve;
 
 use crate::command::{Asker, Fault, Gathered, Outcome};
 use crate::protocol::Proto;
-use crate::session::Queued;
+use crate::session::{Queued, Seen, Watched};
 use crate::shard::Meta;
 use crate::shard::locks::Mode;
 use std::sync::Arc;
@@ -94,8 +94,8 @@ pub enum Work {
     Gather(Vec<Wanted>),
     /// Changes. Nothing is removed if something could not be stored.
     Apply(Vec<Change>),
-    /// Versions of items, for `WATCH`.
-    Versions(Vec<(u8, Vec<u8>)>),
+    /// What is under these keys, for `WATCH`.
+    Look(Vec<Watched>),
     /// A question to every core.
     Ask {
         /// Row of the command.
@@ -153,8 +153,8 @@ pub enum Answer {
     Gathered(Vec<Option<Gathered>>),
     /// To `Work::Apply`.
     Applied(Result<(), Fault>),
-    /// To `Work::Versions`, one per key; `None` where there is no item.
-    Versions(Vec<Option<u32>>),
+    /// To `Work::Look`, one per key. A key that was absent and has been ever since looks as it did.
+    Seen(Vec<Seen>),
     /// To `Work::Ask`.
     Asked(Vec<u8>),
 }

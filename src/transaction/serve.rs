@@ -5,6 +5,7 @@ use crate::command::run::run_here;
 use crate::command::table::TABLE;
 use crate::command::{Call, Fault, Gathered, Handler, Local};
 use crate::protocol::Reply;
+use crate::session::{Seen, Watched};
 use crate::shard::{Key, Meta, Shard};
 use slabs::Hasher;
 
@@ -19,9 +20,7 @@ pub fn work(local: &mut Local<'_>, work: Work) -> Answer {
             Answer::Gathered(wanted.iter().map(|w| gather(local.shard, hasher, w)).collect())
         }
         Work::Apply(changes) => Answer::Applied(apply(local.shard, hasher, &changes)),
-        Work::Versions(keys) => {
-            Answer::Versions(keys.iter().map(|(db, key)| version(local.shard, hasher, *db, key)).collect())
-        }
+        Work::Look(keys) => Answer::Seen(keys.iter().map(|w| look(local.shard, hasher, w)).collect()),
         Work::Ask { row, request, asker } => {
             let Handler::Every(every) = TABLE.row(row).handler else {
                 unreachable!("only commands to every core ask")
@@ -82,6 +81,18 @@ pub fn apply(shard: &mut Shard, hasher: &Hasher, changes: &[Change]) -> Result<(
     Ok(())
 }
 
-fn version(shard: &Shard, hasher: &Hasher, db: u8, bytes: &[u8]) -> Option<u32> {
-    Some(shard.store.peek(&key(shard, hasher, db, bytes), shard.now_ms())?.version())
+/// What is under a watched key now.
+fn look(shard: &Shard, hasher: &Hasher, watched: &Watched) -> Seen {
+    let now = key(shard, hasher, watched.db, &watched.key);
+    if let Some(item) = shard.store.peek(&now, shard.now_ms()) {
+        return Seen::Version(item.version());
+    }
+    if let Some(before @ Seen::Nothing { physical, change }) = watched.seen {
+        // A flush puts another database in place: what came and went meanwhile did so in the one of that time.
+        let then = Key { db: physical, ..now };
+        if shard.store.peek(&then, shard.now_ms()).is_none() && shard.store.absent_since(&then, change) {
+            return before;
+        }
+    }
+    Seen::Nothing { physical: now.db, change: shard.store.last_change() }
 }
