@@ -20,7 +20,7 @@ fn conversation(world: &mut World, dice: &mut Dice, name: usize, requests: usize
 
 #[test]
 fn each_client_is_answered_as_if_it_were_alone() {
-    over_seeds(200, |seed| {
+    over_seeds(1000, |seed| {
         let mut world = World::new(seed, &[]);
         let mut dice = Dice(seed ^ 0xa5a5);
         for name in 0..1 + dice.below(6) {
@@ -32,7 +32,7 @@ fn each_client_is_answered_as_if_it_were_alone() {
 
 #[test]
 fn clients_that_vanish_leave_nothing_behind_and_disturb_nobody() {
-    over_seeds(200, |seed| {
+    over_seeds(1000, |seed| {
         let mut world = World::new(seed, &[]);
         let mut dice = Dice(seed ^ 0x5a5a);
         let mut name = 0;
@@ -49,6 +49,27 @@ fn clients_that_vanish_leave_nothing_behind_and_disturb_nobody() {
                     // It has said all: it is owed the replies, and then the end.
                     client.wire.borrow_mut().ended = true;
                 }
+            }
+        }
+        world.finish();
+    });
+}
+
+#[test]
+fn pauses_monitors_and_questions_to_all_cores_disturb_nobody() {
+    over_seeds(1000, |seed| {
+        let mut world = World::new(seed, &[]);
+        let mut dice = Dice(seed ^ 0x3c3c);
+        for name in 0..1 + dice.below(4) {
+            conversation(&mut world, &mut dice, name, 40);
+        }
+        for _ in 0..1 + dice.below(4) {
+            let mut script = Script::new(0);
+            (0..40).for_each(|_| script.noise(&mut dice));
+            let client = world.connect(false, script.requests, Vec::new());
+            world.clients[client].noise = true;
+            if dice.once_in(3) {
+                world.clients[client].wire.borrow_mut().window = dice.below(3000);
             }
         }
         world.finish();
@@ -75,7 +96,7 @@ fn what_follows_auth_in_the_same_bytes_has_its_rights() {
 /// It is none that had been passed when the reader asked.
 #[test]
 fn reads_of_many_keys_see_one_moment() {
-    over_seeds(200, |seed| {
+    over_seeds(1000, |seed| {
         let mut world = World::new(seed, &[]);
         let mut dice = Dice(seed ^ 0x77);
         let keys: Vec<Vec<u8>> = (0..5).map(|key| format!("shared:{key}").into_bytes()).collect();
@@ -153,7 +174,7 @@ fn numbers(down: &[u8], exec: bool, keys: usize) -> Option<Vec<i64>> {
 
 #[test]
 fn the_server_stops_with_work_in_flight() {
-    over_seeds(100, |seed| {
+    over_seeds(1000, |seed| {
         let mut world = World::new(seed, &[]);
         let mut dice = Dice(seed ^ 0x99);
         for name in 0..1 + dice.below(6) {
@@ -169,7 +190,7 @@ fn the_server_stops_with_work_in_flight() {
 
 #[test]
 fn who_never_reads_is_pushed_back_and_may_go_on_later() {
-    over_seeds(6, |seed| {
+    over_seeds(40, |seed| {
         let mut world = World::new(seed, &[]);
         let mut script = Script::new(0);
         let (key, value) = (script.key(0), vec![b'v'; 20_000]);

@@ -227,4 +227,39 @@ impl Script {
             }
         }
     }
+
+    /// A request that concerns others than its client, or none at all; its reply is not foreseen.
+    pub fn noise(&mut self, dice: &mut Dice) {
+        let id = (1 + dice.below(200)).to_string();
+        let lines: [&str; 22] = [
+            "CLIENT PAUSE 1",
+            "CLIENT PAUSE 2 WRITE",
+            "CLIENT UNPAUSE",
+            "CLIENT LIST",
+            "CLIENT KILL ID 999999",
+            "CLIENT KILL TYPE replica",
+            "MONITOR",
+            "DBSIZE",
+            "SCAN 0 COUNT 3",
+            "KEYS *",
+            "RANDOMKEY",
+            "SELECT 9",
+            "MOVE n:1 0",
+            "MOVE n:1 9",
+            "MSET n:1 a n:2 b n:3",
+            "MSET n:1 a n:2 b n:3 c n:4 d",
+            "DEL n:1 n:2 n:3 n:4",
+            "WATCH n:1 n:2 n:1",
+            "MULTI",
+            "EXEC",
+            "RESET",
+            "INFO",
+        ];
+        let line = if dice.once_in(60) { "QUIT" } else { lines[dice.below(lines.len())] };
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        self.say(&words);
+        if dice.once_in(10) {
+            self.say(&[b"SET", b"n:1", id.as_bytes()]);
+        }
+    }
 }
