@@ -284,7 +284,7 @@ impl Core {
         metrics.set(Counter::Changes, traffic.changes);
         let store = &self.shard.store;
         let ledger = store.ledger();
-        metrics.set(Counter::Items, store.len());
+        let mut items = 0;
         metrics.set(Counter::UsedBytes, ledger.total());
         metrics.set(Counter::IndexBytes, ledger.index);
         metrics.set(Counter::DatasetBytes, ledger.total() - ledger.index);
@@ -293,8 +293,11 @@ impl Core {
         metrics.set(Counter::Evicted, counters.evicted);
         for db in 0..self.shard.databases() {
             let physical = self.shard.physical(db);
+            items += store.len_db(physical);
             metrics.set_db(db, store.len_db(physical), store.expires_db(physical));
         }
+        // What a flush has left to be purged is nobody's item any more.
+        metrics.set(Counter::Items, items);
     }
 
     /// Takes over clients that were dealt to this core.

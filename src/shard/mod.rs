@@ -8,6 +8,9 @@ pub mod random;
 use crate::clock::Now;
 pub use slabs::{Item, Key, Kind, Meta, Store};
 
+/// As many items as are purged without anybody noticing.
+const FLUSH_AT_ONCE_ITEMS: u64 = 1024;
+
 /// Keyspace traffic of one shard since the start or the last `CONFIG RESETSTAT`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
@@ -153,11 +156,14 @@ impl Shard {
         }
     }
 
-    /// Empties every database.
+    /// Empties every database. What is little goes at once, the rest in slices.
     pub fn flush_all(&mut self) {
-        self.store.clear();
-        self.flushed = [false; 256];
-        self.purging = false;
+        for db in 0..self.databases() {
+            self.flush_db(db);
+        }
+        if self.store.len() <= FLUSH_AT_ONCE_ITEMS {
+            while self.purge_step(FLUSH_AT_ONCE_ITEMS as usize) {}
+        }
     }
 
     /// Reclaims up to `items_max` flushed items; true while more may be left.
