@@ -1,0 +1,223 @@
+//! A whole core in memory: bytes in, bytes out, no sockets. What a request costs in user space.
+//!
+//! `cargo bench --bench core [FILTER]`. 100,000 keys of 16 bytes chosen at random, values of 256 bytes. `p16` is a
+//! receive of 16 requests. Two cores are turned one after the other on one thread, so their figures are the sum of
+//! what both spend.
+
+mod measure;
+mod memory;
+
+use larder::reactor::Socket;
+use measure::Bench;
+use memory::{MEMCACHE, Machine, RESP};
+use std::rc::Rc;
+
+const VALUE_BYTES: usize = 256;
+
+/// Requests that are prepared for each piece of work, and gone through again and again.
+const REQUESTS: usize = 1 << 16;
+
+/// Which keys are asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Which {
+    All,
+    /// Those of this core.
+    Of(u16),
+}
+
+struct Keys {
+    keys: u64,
+    state: u64,
+}
+
+impl Keys {
+    fn name(number: u64) -> String {
+        format!("key:{number:012}")
+    }
+
+    /// The next one at random.
+    fn next(&mut self, machine: &Machine, which: Which) -> String {
+        loop {
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            let name = Keys::name(self.state % self.keys);
+            match which {
+                Which::Of(core) if machine.owner(name.as_bytes()) != core => {}
+                _ => return name,
+            }
+        }
+    }
+}
+
+fn resp(words: &[&str]) -> String {
+    let mut out = format!("*{}\r\n", words.len());
+    for word in words {
+        out.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    out
+}
+
+/// One request, in what it is to say and in what is to come back.
+struct Shape {
+    name: &'static str,
+    socket: Socket,
+    /// Keys per request.
+    keys: usize,
+    request: fn(&[String]) -> String,
+    reply_bytes: usize,
+    /// What a reply begins with.
+    reply: &'static [u8],
+}
+
+fn value() -> String {
+    "v".repeat(VALUE_BYTES)
+}
+
+fn words(keys: &[String]) -> Vec<&str> {
+    keys.iter().map(String::as_str).collect()
+}
+
+const GET: Shape = Shape {
+    name: "get",
+    socket: RESP,
+    keys: 1,
+    request: |keys| resp(&["GET", &keys[0]]),
+    reply_bytes: "$256\r\n\r\n".len() + VALUE_BYTES,
+    reply: b"$256\r\n",
+};
+
+const SET: Shape = Shape {
+    name: "set",
+    socket: RESP,
+    keys: 1,
+    request: |keys| resp(&["SET", &keys[0], &value()]),
+    reply_bytes: "+OK\r\n".len(),
+    reply: b"+OK\r\n",
+};
+
+const MGET: Shape = Shape {
+    name: "mget 100",
+    socket: RESP,
+    keys: 100,
+    request: |keys| resp(&[&["MGET"], &words(keys)[..]].concat()),
+    reply_bytes: "*100\r\n".len() + 100 * ("$256\r\n\r\n".len() + VALUE_BYTES),
+    reply: b"*100\r\n",
+};
+
+const MC_GET: Shape = Shape {
+    name: "mc get",
+    socket: MEMCACHE,
+    keys: 1,
+    request: |keys| format!("get {}\r\n", keys[0]),
+    reply_bytes: "VALUE key:000000000000 0 256\r\n\r\nEND\r\n".len() + VALUE_BYTES,
+    reply: b"VALUE key:",
+};
+
+const MC_SET: Shape = Shape {
+    name: "mc set",
+    socket: MEMCACHE,
+    keys: 1,
+    request: |keys| format!("set {} 0 0 256\r\n{}\r\n", keys[0], value()),
+    reply_bytes: "STORED\r\n".len(),
+    reply: b"STORED\r\n",
+};
+
+const MC_GET_MANY: Shape = Shape {
+    name: "mc get 100",
+    socket: MEMCACHE,
+    keys: 100,
+    request: |keys| format!("get {}\r\n", words(keys).join(" ")),
+    reply_bytes: 100 * ("VALUE key:000000000000 0 256\r\n\r\n".len() + VALUE_BYTES) + "END\r\n".len(),
+    reply: b"VALUE key:",
+};
+
+/// Measures a shape at a pipeline's depth. Returns nanoseconds per request.
+fn measure(
+    bench: &Bench,
+    machine: &mut Machine,
+    keys: &mut Keys,
+    (name, shape, which): (&str, &Shape, Which),
+    pipeline: usize,
+) -> Option<f64> {
+    let name = format!("{name}{} p{pipeline}", shape.name);
+    if !bench.wants(&name) {
+        return None;
+    }
+    let receives = (REQUESTS / pipeline / shape.keys).clamp(16, if bench.count { 256 } else { REQUESTS });
+    let mut receive = || -> Rc<[u8]> {
+        let requests = (0..pipeline).map(|_| {
+            let keys: Vec<String> = (0..shape.keys).map(|_| keys.next(machine, which)).collect();
+            (shape.request)(&keys)
+        });
+        requests.collect::<String>().into_bytes().into()
+    };
+    let receives: Vec<Rc<[u8]>> = (0..receives).map(|_| receive()).collect();
+    let reply_bytes = pipeline * shape.reply_bytes;
+    let reply = machine.ask(shape.socket, &receives[0], reply_bytes);
+    assert!(reply.starts_with(shape.reply), "{name}: {}", reply.escape_ascii());
+    let (mut next, mut served) = (0, 0);
+    let before = machine.sent_bytes();
+    let ns = bench.run(&name, pipeline as u64, || {
+        machine.serve(shape.socket, &receives[next], reply_bytes);
+        next = if next + 1 == receives.len() { 0 } else { next + 1 };
+        served += 1;
+    });
+    machine.settle();
+    assert_eq!(machine.sent_bytes() - before, served * reply_bytes as u64, "{name}");
+    ns
+}
+
+/// Stores every key.
+fn fill(machine: &mut Machine, keys: u64) {
+    let mut number = 0;
+    while number < keys {
+        let until = keys.min(number + 64);
+        let sets: String = (number..until).map(|n| resp(&["SET", &Keys::name(n), &value()])).collect();
+        let reply = machine.ask(RESP, &sets.into_bytes().into(), (until - number) as usize * SET.reply_bytes);
+        assert!(reply.starts_with(SET.reply), "{}", reply.escape_ascii());
+        number = until;
+    }
+}
+
+fn main() {
+    let bench = Bench::from_args();
+    // Instructions do not depend on what lies in the CPU's caches, and storing is slow where they are counted.
+    let all = if bench.count { 10_000 } else { 100_000 };
+    let keys = &mut Keys { keys: all, state: 0x9e37_79b9_7f4a_7c15 };
+    let mut one = Machine::new(1);
+    fill(&mut one, all);
+    let mut bar = None;
+    for (shape, pipelines) in [
+        (&GET, &[1usize, 16, 128][..]),
+        (&SET, &[1, 16, 128]),
+        (&MGET, &[1]),
+        (&MC_GET, &[1, 16, 128]),
+        (&MC_SET, &[1, 16]),
+        (&MC_GET_MANY, &[1]),
+    ] {
+        for &pipeline in pipelines {
+            let ns = measure(&bench, &mut one, keys, ("", shape, Which::All), pipeline);
+            if shape.name == "get" && pipeline == 16 {
+                bar = ns;
+            }
+        }
+    }
+    drop(one);
+    let mut two = Machine::new(2);
+    fill(&mut two, all);
+    for (name, shape, which, pipeline) in [
+        ("own shard: ", &GET, Which::Of(0), 1usize),
+        ("other shard: ", &GET, Which::Of(1), 1),
+        ("own shard: ", &GET, Which::Of(0), 16),
+        ("other shard: ", &GET, Which::Of(1), 16),
+        ("both shards: ", &GET, Which::All, 16),
+        ("other shard: ", &SET, Which::Of(1), 16),
+        ("both shards: ", &MGET, Which::All, 1),
+    ] {
+        measure(&bench, &mut two, keys, (name, shape, which), pipeline);
+    }
+    if let Some(ns) = bar {
+        println!("the bar: get p16 at most 150 ns, here {ns:.1} ns");
+    }
+}
