@@ -21,6 +21,8 @@ pub struct Mesh<M> {
     outbox: Vec<VecDeque<M>>,
     /// Mail that waits in outboxes.
     unsent: usize,
+    /// Some of it found its ring full at the last flush.
+    congested: bool,
     /// Who sleeps, or is about to.
     asleep: Arc<[AtomicBool]>,
     /// Where `receive` looks next, so that no sender is served before all others for ever.
@@ -38,6 +40,7 @@ impl<M> Mesh<M> {
                 from: (0..cores).map(|_| None).collect(),
                 outbox: (0..cores).map(|_| VecDeque::new()).collect(),
                 unsent: 0,
+                congested: false,
                 asleep: asleep.clone(),
                 next: 0,
             })
@@ -75,12 +78,14 @@ impl<M> Mesh<M> {
             return 0;
         }
         let before = self.unsent;
+        self.congested = false;
         for to in 0..self.outbox.len() {
             let Some(ring) = &mut self.to[to] else { continue };
             let mut moved = false;
             while let Some(mail) = self.outbox[to].pop_front() {
                 if let Err(rtrb::PushError::Full(mail)) = ring.push(mail) {
                     self.outbox[to].push_front(mail);
+                    self.congested = true;
                     break;
                 }
                 self.unsent -= 1;
@@ -97,9 +102,10 @@ impl<M> Mesh<M> {
         before - self.unsent
     }
 
-    /// Some receiver's ring is full: mail waits here.
+    /// Some receiver's ring was full at the last flush: mail waits here.
+    #[inline]
     pub fn is_congested(&self) -> bool {
-        self.unsent > 0
+        self.congested
     }
 
     /// The next mail and its sender, taking turns over the senders.
