@@ -1,8 +1,9 @@
 //! How a piece of work is measured: by time, or, under callgrind, by instructions.
 //!
-//! `cargo bench --bench NAME [FILTER]` (`--exact`: that piece alone) prints nanoseconds per operation: the best and the median of many short
-//! rounds, because whatever else runs on the machine can only add. With `--count` each piece runs a fixed number of
-//! times inside [`section_counted`], which is what `benches/guard` lets callgrind look at.
+//! `cargo bench --bench NAME [FILTER]` prints nanoseconds per operation of the pieces whose names contain the filter
+//! (with `--exact`: are the filter): the best and the median of many short rounds, because whatever else runs on the
+//! machine can only add. With `--count` each piece runs a fixed number of times inside [`section_counted`], which is
+//! what `benches/guard` lets callgrind look at.
 
 use std::time::{Duration, Instant};
 
