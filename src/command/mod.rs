@@ -21,6 +21,7 @@ pub mod redact;
 pub mod run;
 pub mod server;
 pub mod strings;
+pub mod syntax;
 pub mod table;
 pub mod transactions;
 pub mod unknown;

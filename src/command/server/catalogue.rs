@@ -3,7 +3,7 @@
 use super::keyflags::{KeySpec, specs};
 use super::{Done, help, row};
 use crate::command::table::{Found, TABLE};
-use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, flag};
+use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, flag, syntax};
 use crate::protocol::{Args, Reply};
 use crate::text::glob_matches_nocase;
 
@@ -230,10 +230,16 @@ fn document(command: &Command, reply: &mut Reply<'_>) {
     ];
     let told = facts.iter().filter(|(_, text)| !text.is_empty());
     reply.bulk(command.name.as_bytes());
-    reply.map(told.clone().count() + usize::from(!command.subs.is_empty()));
+    let arguments = syntax::arguments(command.name);
+    let lists = usize::from(!arguments.is_empty()) + usize::from(!command.subs.is_empty());
+    reply.map(told.clone().count() + lists);
     for (name, text) in told {
         reply.bulk(name.as_bytes());
         reply.bulk(text.as_bytes());
+    }
+    if !arguments.is_empty() {
+        reply.bulk(b"arguments");
+        syntax::write(&arguments, specs(command).len(), reply);
     }
     if !command.subs.is_empty() {
         reply.bulk(b"subcommands");
@@ -300,7 +306,7 @@ fn list(_: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {
         ("COUNT", "How many commands there are."),
         ("LIST [FILTERBY (MODULE <module>|ACLCAT <category>|PATTERN <pattern>)]", "Names of commands."),
         ("INFO [<command>...]", "Arity, flags, keys and categories of commands."),
-        ("DOCS [<command>...]", "Summary, group and cost of commands."),
+        ("DOCS [<command>...]", "Summary, group, cost and arguments of commands."),
         ("GETKEYS <command> <arg>...", "The keys in a command."),
         ("GETKEYSANDFLAGS <command> <arg>...", "The keys in a command and what is done to them."),
     ];

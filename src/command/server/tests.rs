@@ -198,7 +198,10 @@ fn commands_are_described_to_people() {
     cores.session().proto = Proto::Resp3;
     let docs = cores.run("COMMAND DOCS config");
     assert!(docs.starts_with("%1 $6 config %5 $7 summary $"), "{docs}");
-    assert!(docs.contains("$11 subcommands %5 $10 config|get %4 $7 summary $"), "{docs}");
+    assert!(docs.contains("$11 subcommands %5 $10 config|get %5 $7 summary $"), "{docs}");
+    let get = "$9 arguments *1 %3 $4 name $3 key $4 type $3 key $14 key_spec_index :0";
+    assert!(cores.run("COMMAND DOCS get").ends_with(get));
+    assert!(!cores.run("COMMAND DOCS dbsize").contains("arguments"));
     let count: usize = cores.run("COMMAND COUNT")[1..].parse().unwrap();
     assert!(cores.run("COMMAND DOCS").starts_with(&format!("%{count} ")));
 }
