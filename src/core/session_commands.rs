@@ -117,7 +117,9 @@ impl Core {
             .filter(|key| !known.iter().any(|w| w.db == db && w.key == *key))
             .map(|key| Watched { db, key: key.to_vec(), seen: None })
             .collect();
-        let claims = Claims::none(self.shared.cores());
+        // Held while they are looked at, so that the client's own commands that wait for these keys come first.
+        let mut claims = Claims::none(self.shared.cores());
+        watched.iter().for_each(|w| claims.add(&self.shared, &w.key, Mode::Shared));
         self.start_transaction(id, client, Purpose::Watch { watched }, Vec::new(), claims, muted);
     }
 

@@ -347,7 +347,9 @@ impl Core {
 
     /// Sends what is ready, closes what has ended.
     fn flush<D: Driver>(&mut self, driver: &mut D) {
-        for id in std::mem::take(&mut self.dirty) {
+        // Nothing becomes dirty meanwhile.
+        for index in 0..self.dirty.len() {
+            let id = self.dirty[index];
             let connection = &mut self.connections[id as usize];
             connection.dirty = false;
             if connection.client_id == 0 || connection.closing == Closing::Told {
@@ -379,6 +381,7 @@ impl Core {
                 self.pool.give(buffer);
             }
         }
+        self.dirty.clear();
     }
 
     /// Brings the core to its end once the server stops: no listeners, last replies, no clients.

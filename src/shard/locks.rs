@@ -48,12 +48,65 @@ pub enum Claimed {
 struct Place {
     claim: ClaimId,
     mode: Mode,
+    /// The claim's.
+    number: u64,
+}
+
+/// Who holds a key, and who waits for it, in order of arrival.
+#[derive(Debug, Default)]
+struct Line {
+    places: VecDeque<Place>,
+    /// How many of them are exclusive. While there are none, all hold the key, and nobody need look further:
+    /// the line for the whole shard is as long as there are commands under way.
+    exclusive: usize,
+}
+
+impl Line {
+    /// The greatest number among those that this mode conflicts with, or that stand behind such a one.
+    fn greatest_conflict(&self, mode: Mode) -> Option<u64> {
+        match (self.exclusive, mode) {
+            (0, Mode::Shared) => None,
+            (0, Mode::Exclusive) => self.places.iter().map(|place| place.number).max(),
+            // Whoever came to a line with an exclusive place in it had a number no smaller than all in front.
+            _ => self.places.back().map(|place| place.number),
+        }
+    }
+
+    /// Enters at the end. False: its turn has not come.
+    fn enter(&mut self, place: Place) -> bool {
+        let open = self.exclusive == 0 && (place.mode == Mode::Shared || self.places.is_empty());
+        self.exclusive += usize::from(place.mode == Mode::Exclusive);
+        self.places.push_back(place);
+        open
+    }
+
+    /// How many places at its head hold the key now.
+    fn front(&self) -> usize {
+        match self.places.front() {
+            None => 0,
+            Some(_) if self.exclusive == 0 => self.places.len(),
+            Some(first) if first.mode == Mode::Exclusive => 1,
+            Some(_) => self.places.iter().take_while(|place| place.mode == Mode::Shared).count(),
+        }
+    }
+
+    /// Takes a claim's place away. Gives the places that hold the key now and did not before.
+    fn leave(&mut self, id: ClaimId) -> std::ops::Range<usize> {
+        let place = self
+            .places
+            .iter()
+            .position(|place| place.claim == id)
+            .expect("a claim stands in the line of each of its keys");
+        let open = self.front();
+        let gone = self.places.remove(place).expect("it was found there");
+        self.exclusive -= usize::from(gone.mode == Mode::Exclusive);
+        let was_open = if place < open { open - 1 } else { open };
+        was_open..self.front()
+    }
 }
 
 #[derive(Debug)]
 struct Claim {
-    /// What it is compared by; for a waiter the greatest number in front of it.
-    number: u64,
     keys: Vec<(u64, Mode)>,
     /// Keys whose turn has not come.
     missing: usize,
@@ -62,7 +115,7 @@ struct Claim {
 /// Lock table of one shard.
 #[derive(Debug, Default)]
 pub struct Locks {
-    lines: HashMap<u64, VecDeque<Place>>,
+    lines: HashMap<u64, Line>,
     claims: HashMap<ClaimId, Claim>,
     next_waiter: u64,
 }
@@ -108,24 +161,16 @@ impl Locks {
         let Some(claim) = self.claims.remove(&id) else { return };
         for (key, _) in claim.keys {
             let line = self.lines.get_mut(&key).expect("a claim stands in the line of each of its keys");
-            let place = line
-                .iter()
-                .position(|p| p.claim == id)
-                .expect("a claim stands in the line of each of its keys");
-            let open = front(line);
-            line.remove(place);
-            if line.is_empty() {
-                self.lines.remove(&key);
-                continue;
-            }
-            // Places that come into the open front with this one gone.
-            let was_open = if place < open { open - 1 } else { open };
-            for index in was_open..front(line) {
-                let claim = self.claims.get_mut(&line[index].claim).expect("a place belongs to a claim");
+            for index in line.leave(id) {
+                let next = line.places[index].claim;
+                let claim = self.claims.get_mut(&next).expect("a place belongs to a claim");
                 claim.missing -= 1;
                 if claim.missing == 0 {
-                    granted.push(line[index].claim);
+                    granted.push(next);
                 }
+            }
+            if line.places.is_empty() {
+                self.lines.remove(&key);
             }
         }
     }
@@ -141,39 +186,22 @@ impl Locks {
     }
 
     fn free(&self, key: u64, mode: Mode) -> bool {
-        self.lines
-            .get(&key)
-            .is_none_or(|line| mode == Mode::Shared && line.iter().all(|p| p.mode == Mode::Shared))
+        self.lines.get(&key).is_none_or(|line| mode == Mode::Shared && line.exclusive == 0)
     }
 
-    /// The greatest number among those in a key's line that this mode conflicts with, or that stand
-    /// behind such a one.
     fn greatest_conflict(&self, key: u64, mode: Mode) -> Option<u64> {
-        let line = self.lines.get(&key)?;
-        if mode == Mode::Shared && line.iter().all(|p| p.mode == Mode::Shared) {
-            return None;
-        }
-        line.iter().map(|p| self.claims[&p.claim].number).max()
+        self.lines.get(&key)?.greatest_conflict(mode)
     }
 
+    /// Enters the lines of its keys. `number` is what it is compared by; for a waiter the greatest in front of it.
     fn enter(&mut self, id: ClaimId, number: u64, keys: Vec<(u64, Mode)>) -> Claimed {
         let mut missing = 0;
         for &(key, mode) in &keys {
-            let line = self.lines.entry(key).or_default();
-            line.push_back(Place { claim: id, mode });
-            missing += usize::from(front(line) < line.len());
+            missing +=
+                usize::from(!self.lines.entry(key).or_default().enter(Place { claim: id, mode, number }));
         }
-        self.claims.insert(id, Claim { number, keys, missing });
+        self.claims.insert(id, Claim { keys, missing });
         if missing == 0 { Claimed::Granted } else { Claimed::Waits }
-    }
-}
-
-/// How many places at the head of a line hold the key now.
-fn front(line: &VecDeque<Place>) -> usize {
-    match line.front() {
-        None => 0,
-        Some(first) if first.mode == Mode::Exclusive => 1,
-        Some(_) => line.iter().take_while(|p| p.mode == Mode::Shared).count(),
     }
 }
 
