@@ -98,7 +98,10 @@ impl Line {
         self.places.pop_front();
         self.first = self.first.wrapping_add(1);
         while let Some(&Place::Ready { start, len }) = self.places.front() {
-            out.extend_from_slice(&self.late[start as usize..(start + len) as usize]);
+            // A place without bytes lies nowhere: `late` may have been emptied before its turn came.
+            if len > 0 {
+                out.extend_from_slice(&self.late[start as usize..(start + len) as usize]);
+            }
             self.waiting -= len as usize;
             self.places.pop_front();
             self.first = self.first.wrapping_add(1);
@@ -116,7 +119,9 @@ impl Line {
     fn close_gaps(&mut self) {
         let mut kept = Vec::with_capacity(self.waiting);
         for place in &mut self.places {
-            if let Place::Ready { start, len } = place {
+            if let Place::Ready { start, len } = place
+                && *len > 0
+            {
                 let from = *start as usize;
                 *start = kept.len() as u32;
                 kept.extend_from_slice(&self.late[from..from + *len as usize]);
@@ -286,6 +291,18 @@ mod tests {
         let next = line.await_reply(false);
         line.fill(next, b"6", &mut out);
         assert_eq!(out, b"12456");
+    }
+
+    #[test]
+    fn a_muted_reply_outlives_the_bytes_that_came_before_it() {
+        let mut line = Line::default();
+        let mut out = Vec::new();
+        let numbers = [false, false, false, true].map(|muted| line.await_reply(muted));
+        line.fill(numbers[1], b"2", &mut out);
+        line.fill(numbers[3], b"muted", &mut out);
+        line.fill(numbers[0], b"1", &mut out);
+        line.fill(numbers[2], b"3", &mut out);
+        assert!(out == b"123" && line.is_empty());
     }
 
     #[test]
