@@ -100,6 +100,15 @@ class Process:
             self.popen.kill()
         self.popen.wait()
 
+    def voluntary_switches(self):
+        """How often its threads have gone to sleep."""
+        total = 0
+        for task in os.scandir(f"/proc/{self.pid}/task"):
+            for line in open(f"{task.path}/status"):
+                if line.startswith("voluntary_ctxt_switches:"):
+                    total += int(line.split()[1])
+        return total
+
     def rss_bytes(self):
         for line in open(f"/proc/{self.pid}/status"):
             if line.startswith("VmRSS:"):
