@@ -163,21 +163,20 @@ class Terminal:
 def test_interactive_session(running):
     terminal = Terminal(running)
     prompt = f"127.0.0.1:{running.resp_port}"
+
+    def ask(line, answer, state=""):
+        """Types when the prompt is there: what comes before it is thrown away by redis-cli."""
+        terminal.type(line)
+        terminal.wait_for(answer)
+        terminal.wait_for(f"{prompt}{state}> ")
+
     terminal.wait_for(f"{prompt}> ")
-    terminal.type('set k "hello world"')
-    terminal.wait_for("OK\r\n")
-    terminal.type("get k")
-    terminal.wait_for('"hello world"\r\n')
-    terminal.type("select 2")
-    terminal.wait_for(f"{prompt}[2]> ")
-    terminal.type("multi")
-    terminal.wait_for(f"{prompt}[2](TX)> ")
-    terminal.type("incr n")
-    terminal.wait_for("QUEUED")
-    terminal.type("exec")
-    terminal.wait_for("1) (integer) 1\r\n")
-    terminal.type("hello 3")
-    terminal.wait_for('"proto" => (integer) 3')
-    terminal.type("bogus")
-    terminal.wait_for("(error) ERR unknown command")
+    ask('set k "hello world"', "\r\nOK\r\n")
+    ask("get k", '\r\n"hello world"\r\n')
+    ask("select 2", "\r\nOK\r\n", "[2]")
+    ask("multi", "\r\nOK\r\n", "[2](TX)")
+    ask("incr n", "\r\nQUEUED\r\n", "[2](TX)")
+    ask("exec", "\r\n1) (integer) 1\r\n", "[2]")
+    ask("hello 3", '"proto" => (integer) 3', "[2]")
+    ask("bogus", "\r\n(error) ERR unknown command", "[2]")
     terminal.quit()
