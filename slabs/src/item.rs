@@ -17,7 +17,6 @@
 //! A free chunk has no LIVE and no ORPHAN bit; its first two bytes link the free list of its page.
 //! Owns the layout; which chunk an item is in, and why, is not known here.
 
-use std::hint::select_unpredictable;
 use std::ptr::NonNull;
 
 use crate::class::Classes;
@@ -280,16 +279,14 @@ impl Raw {
         self.store(STATE, (self.state() & !FREQUENCY) | frequency.min(FREQUENCY));
     }
 
-    /// Counts a use; writes to `nowhere`, which is in the cache, once the count is at its most.
+    /// Counts a use. What is used often has a full count, and is not written to: the branch is then predicted, and
+    /// the cache line stays clean. (Choosing the address instead of the way cost 5 ns a lookup.)
     #[inline]
-    pub(crate) fn touch(self, nowhere: &mut u8) {
-        // Whether the count is full cannot be predicted, and a wrong guess would wait for the item's cache miss: so the
-        // address is chosen instead of the way.
+    pub(crate) fn touch(self) {
         let state = self.state();
-        let here = self.0.as_ptr().wrapping_add(STATE);
-        let at = select_unpredictable(state & FREQUENCY == FREQUENCY, std::ptr::from_mut(nowhere), here);
-        // SAFETY: either the byte that was lent, or the header of the item, as for `store`.
-        unsafe { at.write(state.wrapping_add(1)) };
+        if state & FREQUENCY != FREQUENCY {
+            self.store(STATE, state + 1);
+        }
     }
 
     /// A byte that only eviction uses. Zero in a new item.

@@ -136,6 +136,13 @@ pub enum Write {
     },
 }
 
+/// Decides what is written, given what was found under each key; writes the reply.
+pub type DecideFn =
+    fn(Args<'_>, &[Option<Gathered>], now_ms: u64, &mut Reply<'_>) -> Result<Vec<Write>, Fault>;
+
+/// Makes the reply of the cores' answers, in order of the cores.
+pub type MergeFn = fn(Args<'_>, &[Vec<u8>], &Asker, &mut Reply<'_>) -> Result<Outcome, Fault>;
+
 /// A command that needs values of several keys together: it reads all of them, decides, and writes.
 /// All its keys are held meanwhile (shared if its row says `READONLY`, else exclusively).
 #[derive(Clone, Copy)]
@@ -143,12 +150,7 @@ pub struct Hops {
     /// The keys it concerns; may refuse wrong arguments before anything is touched.
     pub keys: fn(Args<'_>, db: u8, databases: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault>,
     /// The decision, given what was found under each key, in order. Writes the reply.
-    pub decide: fn(
-        Args<'_>,
-        found: &[Option<Gathered>],
-        now_ms: u64,
-        reply: &mut Reply<'_>,
-    ) -> Result<Vec<Write>, Fault>,
+    pub decide: DecideFn,
 }
 
 /// A command that asks every core.
@@ -159,8 +161,7 @@ pub struct Every {
     /// What each core does; the bytes are for `merge` alone.
     pub ask: fn(&mut Local<'_>, Args<'_>, asker: &Asker) -> Vec<u8>,
     /// Makes the reply of the cores' answers, in order of the cores.
-    pub merge:
-        fn(Args<'_>, parts: &[Vec<u8>], asker: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault>,
+    pub merge: MergeFn,
     /// It must see or change all shards at one moment (`FLUSHALL`, `SWAPDB`): every shard is held meanwhile.
     pub atomic: bool,
 }

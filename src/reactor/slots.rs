@@ -17,7 +17,6 @@ struct Slot<T> {
 
 impl<T> Slots<T> {
     /// What a slot costs, apart from what its value points to.
-    #[cfg(test)]
     pub const SLOT_BYTES: usize = size_of::<Slot<T>>();
 
     pub fn new() -> Slots<T> {

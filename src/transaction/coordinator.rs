@@ -82,8 +82,8 @@ enum Round {
     Calls { shares: Vec<(usize, Vec<Share>)> },
     /// Values for a command that hops.
     Gather { command: usize, keys: Vec<KeyRef>, shares: Vec<Share> },
-    /// Its changes; its reply is ready.
-    Apply { command: usize, reply: Vec<u8> },
+    /// Its changes; its reply is ready. The removals are made when everything is stored.
+    Apply { command: usize, reply: Vec<u8>, removals: Vec<(u16, Change)> },
     /// Answers of all cores.
     Ask { command: usize },
 }
@@ -220,6 +220,7 @@ impl Transaction {
     /// Keys are given back with the last round's work where it is known to be the last.
     fn release_with(&mut self, mut messages: Messages) -> Messages {
         let last = match &self.round {
+            Round::Apply { removals, .. } if !removals.is_empty() => false,
             Round::Calls { .. } | Round::Apply { .. } | Round::Ask { .. } => {
                 self.next_command() >= self.commands.len()
             }
@@ -401,7 +402,7 @@ impl Transaction {
                     self.replies.push(merge_parts(command, &own, &answers, self.client.asker.proto));
                 }
             }
-            Round::Apply { command, mut reply } => {
+            Round::Apply { command, mut reply, removals } => {
                 let failed = answers.into_iter().flatten().find_map(|answer| match answer {
                     Answer::Applied(Err(fault)) => Some(fault),
                     _ => None,
@@ -409,6 +410,8 @@ impl Transaction {
                 if let Some(fault) = failed {
                     reply.clear();
                     fault.write(&mut Reply::new(&mut reply, self.client.asker.proto));
+                } else if !removals.is_empty() {
+                    return Some(self.apply_round(command, reply, removals, Vec::new()));
                 }
                 debug_assert_eq!(command, self.replies.len());
                 self.replies.push(reply);
@@ -497,7 +500,7 @@ impl Transaction {
             return None;
         }
         self.changes += 1;
-        let mut changes: Vec<Vec<Change>> = self.answers.iter().map(|_| Vec::new()).collect();
+        let (mut puts, mut removals) = (Vec::new(), Vec::new());
         for write in writes {
             let (key, put) = match write {
                 Write::Put { key, value, meta } => (key, Some((value, meta))),
@@ -505,10 +508,30 @@ impl Transaction {
             };
             let bytes = &request.args()[keys[key].arg];
             let shard = shard_of(scope.shared, bytes);
-            changes[shard as usize].push(Change { db: keys[key].db, key: bytes.to_vec(), put });
+            let list = if put.is_some() { &mut puts } else { &mut removals };
+            list.push((shard, Change { db: keys[key].db, key: bytes.to_vec(), put }));
         }
-        self.round = Round::Apply { command, reply: bytes };
-        let messages: Messages = changes
+        // Nothing is removed anywhere before everything is stored: a full shard must not cost the source.
+        if puts.is_empty() {
+            std::mem::swap(&mut puts, &mut removals);
+        }
+        Some(self.apply_round(command, bytes, puts, removals))
+    }
+
+    /// Has the shards make changes; `removals` are made in a round of their own after them.
+    fn apply_round(
+        &mut self,
+        command: usize,
+        reply: Vec<u8>,
+        changes: Vec<(u16, Change)>,
+        removals: Vec<(u16, Change)>,
+    ) -> Messages {
+        let mut by_shard: Vec<Vec<Change>> = self.answers.iter().map(|_| Vec::new()).collect();
+        for (shard, change) in changes {
+            by_shard[shard as usize].push(change);
+        }
+        self.round = Round::Apply { command, reply, removals };
+        let messages: Messages = by_shard
             .into_iter()
             .enumerate()
             .filter(|(_, changes)| !changes.is_empty())
@@ -517,7 +540,7 @@ impl Transaction {
             })
             .collect();
         self.waiting = messages.len();
-        Some(self.release_with(messages))
+        self.release_with(messages)
     }
 }
 

@@ -163,9 +163,11 @@ impl Driver for FakeDriver {
     fn wake(&mut self, _: &Waker) {}
 
     fn turn<E: Events>(&mut self, _: Wait, events: &mut E) -> io::Result<()> {
-        while self.accepts {
-            let Some((descriptor, door)) = self.net.borrow_mut().backlog.pop_front() else { break };
-            events.accepted(descriptor, door);
+        if self.accepts {
+            loop {
+                let Some((descriptor, door)) = self.net.borrow_mut().backlog.pop_front() else { break };
+                events.accepted(descriptor, door);
+            }
         }
         let first = self.dice.below(self.slots.len().max(1));
         for step in 0..self.slots.len() {

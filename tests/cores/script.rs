@@ -97,7 +97,7 @@ impl Script {
                     self.keys.insert(ia, word("1"));
                     self.keys.insert(ib, word("2"));
                 }
-                (vec![word("MSETNX"), ka, word("1"), kb, word("2")], int((free && a != b || free) as usize))
+                (vec![word("MSETNX"), ka, word("1"), kb, word("2")], int(free as usize))
             }
             _ => {
                 let reply = bulk(self.keys.get(&ia), self.resp3);

@@ -67,8 +67,6 @@ pub struct Store {
     by_db: Box<[DbCounts; 256]>,
     sweep: Sweep,
     purge_at: (u32, u32),
-    /// Where a use is counted that need not be counted.
-    nowhere: u8,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -120,7 +118,6 @@ impl Store {
             by_db: Box::new([DbCounts::default(); 256]),
             sweep: Sweep::default(),
             purge_at: (0, 0),
-            nowhere: 0,
         };
         store.count_tables();
         Ok(store)

@@ -14,7 +14,7 @@ impl Store {
             self.reclaim_parts(key.slot_hash(), key.db, key.bytes, now_ms);
             return None;
         }
-        found.raw.touch(&mut self.nowhere);
+        found.raw.touch();
         Some(Item::matched(&found, key.bytes, self.pages.classes()))
     }
 
