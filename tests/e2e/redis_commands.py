@@ -38,8 +38,9 @@ class Generator:
         arguments = self.dice.choice(self.makers)()
         chance = self.dice.random()
         if chance < 0.01:
-            # One too few, in any order. Not the name: what follows it may be another command's.
-            arguments[1:] = self.dice.sample(arguments[1:], max(0, len(arguments) - 2))
+            # Not the name: what follows it may be another command's.
+            if len(arguments) > 1:
+                del arguments[self.dice.randrange(1, len(arguments))]
         elif chance < 0.02:
             arguments.insert(self.dice.randrange(1, len(arguments) + 1), self.dice.choice(NUMBERS))
         elif chance < 0.04:

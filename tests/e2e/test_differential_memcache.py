@@ -172,6 +172,7 @@ def test_replies_equal_those_of_memcached(threads, start, request):
     seed = request.config.getoption("--seed") or DEFAULT_SEED + threads
     generate = Generator(random.Random(seed))
     commands = [generate() for _ in range(request.config.getoption("--commands"))]
+    shrink = request.config.getoption("--shrink-seconds")
     ours = start(threads=threads)
     with server.memcached() as theirs:
-        differential.check(lambda: [Side(ours), Side(theirs)], compare, commands, CONNECTIONS, seed, show)
+        differential.check(lambda: [Side(ours), Side(theirs)], compare, commands, CONNECTIONS, seed, show, shrink)

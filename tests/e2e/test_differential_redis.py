@@ -149,6 +149,8 @@ def test_replies_equal_those_of_redis(threads, protocol, start, request):
         commands.append(generate())
         count += len(commands[-1])
     with server.redis() as theirs:
-        differential.check(
-            lambda: [Side(ours, protocol), Side(theirs, protocol)], compare, commands, CONNECTIONS, seed, show
-        )
+        def sides():
+            return [Side(ours, protocol), Side(theirs, protocol)]
+
+        shrink = request.config.getoption("--shrink-seconds")
+        differential.check(sides, compare, commands, CONNECTIONS, seed, show, shrink)
