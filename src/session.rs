@@ -83,8 +83,8 @@ pub enum Seen {
     Version(u32),
     /// Nothing.
     Nothing {
-        /// The store's number of that database.
-        physical: u8,
+        /// The moment in the databases' past (`shard::past`).
+        moment: u64,
         /// The store's last change at that time.
         change: u32,
     },

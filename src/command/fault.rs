@@ -29,6 +29,13 @@ pub enum Fault {
     ExpireTime(&'static str),
     /// Wrong number of arguments; the command's name (`set`, `client|list`).
     Arity(&'static str),
+    /// A text with a client's own bytes in it, up to the first zero as Redis prints them.
+    Quoted {
+        /// What stands before the client's bytes.
+        before: &'static str,
+        /// The client's bytes.
+        bytes: Vec<u8>,
+    },
     /// Any other text, with its code (`ERR ...`).
     Text(Cow<'static, str>),
 }
@@ -55,13 +62,20 @@ impl Fault {
             Fault::Arity(name) => {
                 return format!("ERR wrong number of arguments for '{name}' command").into();
             }
+            Fault::Quoted { before, .. } => before,
             Fault::Text(text) => return text.clone(),
         })
     }
 
     /// Writes the error reply of a RESP client.
     pub fn write(&self, reply: &mut Reply<'_>) {
-        reply.error(&self.line());
+        match self {
+            Fault::Quoted { before, bytes } => {
+                let shown = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+                reply.error_bytes(&[before.as_bytes(), shown].concat());
+            }
+            _ => reply.error(&self.line()),
+        }
     }
 }
 

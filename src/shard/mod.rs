@@ -3,6 +3,7 @@
 
 pub mod locks;
 pub mod memcache;
+pub mod past;
 pub mod random;
 
 use crate::clock::Now;
@@ -48,6 +49,8 @@ pub struct Shard {
     pub active_expire: bool,
     /// Physical database of each logical one: `SWAPDB` swaps two, `FLUSHDB` puts an empty one in place.
     databases: Vec<u8>,
+    /// What they were before.
+    pub past: past::Past,
     /// Physical databases that hold what a `FLUSHDB` left to be purged in slices.
     flushed: [bool; 256],
     purging: bool,
@@ -69,6 +72,7 @@ impl Shard {
             lfu: false,
             active_expire: true,
             databases: (0..databases).collect(),
+            past: past::Past::default(),
             flushed: [false; 256],
             purging: false,
         }
@@ -131,6 +135,9 @@ impl Shard {
 
     /// Exchanges two logical databases.
     pub fn swap_db(&mut self, a: u8, b: u8) {
+        for db in [a, b] {
+            self.past.note(db, self.physical(db));
+        }
         self.databases.swap(a as usize, b as usize);
     }
 
@@ -144,6 +151,7 @@ impl Shard {
         let free = (0..=255u8).find(|&p| self.logical(p).is_none() && !self.flushed[p as usize]);
         match free {
             Some(fresh) => {
+                self.past.note(db, old);
                 self.databases[db as usize] = fresh;
                 self.flushed[old as usize] = true;
                 self.purging = true;

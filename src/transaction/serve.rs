@@ -87,12 +87,17 @@ fn look(shard: &Shard, hasher: &Hasher, watched: &Watched) -> Seen {
     if let Some(item) = shard.store.peek(&now, shard.now_ms()) {
         return Seen::Version(item.version());
     }
-    if let Some(before @ Seen::Nothing { physical, change }) = watched.seen {
-        // A flush puts another database in place: what came and went meanwhile did so in the one of that time.
-        let then = Key { db: physical, ..now };
-        if shard.store.peek(&then, shard.now_ms()).is_none() && shard.store.absent_since(&then, change) {
+    if let Some(before @ Seen::Nothing { moment, change }) = watched.seen
+        && let Some(past) = shard.past.since(moment, watched.db)
+    {
+        // A flush puts another database in place: the key may have come and gone in each of them.
+        let untouched = |physical: u8| {
+            let then = Key { db: physical, ..now };
+            shard.store.peek(&then, shard.now_ms()).is_none() && shard.store.absent_since(&then, change)
+        };
+        if untouched(now.db) && { past }.all(untouched) {
             return before;
         }
     }
-    Seen::Nothing { physical: now.db, change: shard.store.last_change() }
+    Seen::Nothing { moment: shard.past.moment(), change: shard.store.last_change() }
 }

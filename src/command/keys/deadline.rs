@@ -146,8 +146,7 @@ impl Conditions {
             } else if option.eq_ignore_ascii_case(b"lt") {
                 &mut found.lt
             } else {
-                let option = String::from_utf8_lossy(option);
-                return Err(Fault::Text(format!("ERR Unsupported option {option}").into()));
+                return Err(Fault::Quoted { before: "ERR Unsupported option ", bytes: option.to_vec() });
             };
             *place = true;
         }
