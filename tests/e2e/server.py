@@ -3,6 +3,7 @@
 Readiness is observed by connecting, the end by waiting for the process. Ports are free ones.
 """
 
+import ctypes
 import os
 import pathlib
 import signal
@@ -42,6 +43,10 @@ def eventually(what, condition, timeout_s=REPLY_TIMEOUT_S, pause_s=0.01):
         time.sleep(pause_s)
 
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+
+
 class Process:
     """One running server process with its output in a file, so that it can never block on a full pipe."""
 
@@ -54,7 +59,7 @@ class Process:
             stdout=self.log,
             stderr=self.log,
             env=dict(os.environ, **(env or {})),
-            preexec_fn=preexec_fn,
+            preexec_fn=lambda: self._prepare(preexec_fn),
         )
         self.pid = self.popen.pid
         try:
@@ -63,6 +68,13 @@ class Process:
         except BaseException:
             self.kill()
             raise
+
+    @staticmethod
+    def _prepare(preexec_fn):
+        # Tests that are killed leave no server behind.
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if preexec_fn:
+            preexec_fn()
 
     def _await(self, port):
         def listening():
@@ -225,12 +237,9 @@ def start_build(build, **options):
 
 def io_uring_permitted():
     """Whether this kernel lets us create a ring: asks the system call itself, as the server does."""
-    import ctypes
-
     io_uring_setup = 425
     parameters = ctypes.create_string_buffer(120)
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = libc.syscall(io_uring_setup, 4, parameters)
+    descriptor = LIBC.syscall(io_uring_setup, 4, parameters)
     if descriptor < 0:
         return False
     os.close(descriptor)
