@@ -133,10 +133,16 @@ impl Shard {
         self.store.len_db(self.physical(db))
     }
 
+    /// A logical database is about to be another physical one.
+    fn retire(&mut self, db: u8) {
+        let former = past::Former { physical: self.physical(db), until: self.store.last_change() };
+        self.past.note(db, former);
+    }
+
     /// Exchanges two logical databases.
     pub fn swap_db(&mut self, a: u8, b: u8) {
         for db in [a, b] {
-            self.past.note(db, self.physical(db));
+            self.retire(db);
         }
         self.databases.swap(a as usize, b as usize);
     }
@@ -151,7 +157,7 @@ impl Shard {
         let free = (0..=255u8).find(|&p| self.logical(p).is_none() && !self.flushed[p as usize]);
         match free {
             Some(fresh) => {
-                self.past.note(db, old);
+                self.retire(db);
                 self.databases[db as usize] = fresh;
                 self.flushed[old as usize] = true;
                 self.purging = true;

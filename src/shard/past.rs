@@ -9,9 +9,17 @@ const REPLACEMENTS_MAX: usize = 64;
 /// The latest replacements of physical databases.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// Logical database and the physical one that it had until then.
-    replaced: VecDeque<(u8, u8)>,
+    replaced: VecDeque<(u8, Former)>,
     forgotten: u64,
+}
+
+/// A physical database that a logical one had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// The store's number of it.
+    pub physical: u8,
+    /// The store's last change by then.
+    pub until: u32,
 }
 
 impl Past {
@@ -20,25 +28,19 @@ impl Past {
         self.forgotten + self.replaced.len() as u64
     }
 
-    /// The logical database `db` is not the physical one `physical` any more.
-    pub(super) fn note(&mut self, db: u8, physical: u8) {
+    /// The logical database `db` is not that physical one any more.
+    pub(super) fn note(&mut self, db: u8, former: Former) {
         if self.replaced.len() == REPLACEMENTS_MAX {
             self.replaced.pop_front();
             self.forgotten += 1;
         }
-        self.replaced.push_back((db, physical));
+        self.replaced.push_back((db, former));
     }
 
     /// What a logical database was since a moment, the present not counted; `None`: that is too long ago.
-    pub fn since(&self, moment: u64, db: u8) -> Option<impl Iterator<Item = u8>> {
+    pub fn since(&self, moment: u64, db: u8) -> Option<impl Iterator<Item = Former>> {
         let skipped = moment.checked_sub(self.forgotten)? as usize;
-        Some(
-            self.replaced
-                .iter()
-                .skip(skipped)
-                .filter(move |(of, _)| *of == db)
-                .map(|(_, physical)| *physical),
-        )
+        Some(self.replaced.iter().skip(skipped).filter(move |(of, _)| *of == db).map(|(_, former)| *former))
     }
 }
 
@@ -48,16 +50,17 @@ mod tests {
 
     #[test]
     fn what_a_database_was_is_known_for_a_while() {
+        let former = |physical| Former { physical, until: 1 };
         let mut past = Past::default();
-        past.note(0, 7);
+        past.note(0, former(7));
         let moment = past.moment();
-        past.note(0, 8);
-        past.note(1, 9);
-        past.note(0, 10);
-        assert_eq!(past.since(moment, 0).unwrap().collect::<Vec<_>>(), [8, 10]);
+        past.note(0, former(8));
+        past.note(1, former(9));
+        past.note(0, former(10));
+        assert_eq!(past.since(moment, 0).unwrap().collect::<Vec<_>>(), [former(8), former(10)]);
         assert_eq!(past.since(past.moment(), 0).unwrap().count(), 0);
         for _ in 0..REPLACEMENTS_MAX {
-            past.note(2, 3);
+            past.note(2, former(3));
         }
         assert!(past.since(moment, 0).is_none());
     }

@@ -6,7 +6,8 @@ use crate::command::table::TABLE;
 use crate::command::{Call, Fault, Gathered, Handler, Local};
 use crate::protocol::Reply;
 use crate::session::{Seen, Watched};
-use crate::shard::{Key, Meta, Shard};
+use crate::shard::past::Former;
+use crate::shard::{Item, Key, Meta, Shard};
 use slabs::Hasher;
 
 /// Does a share of a round.
@@ -90,12 +91,14 @@ fn look(shard: &Shard, hasher: &Hasher, watched: &Watched) -> Seen {
     if let Some(before @ Seen::Nothing { moment, change }) = watched.seen
         && let Some(past) = shard.past.since(moment, watched.db)
     {
-        // A flush puts another database in place: the key may have come and gone in each of them.
-        let untouched = |physical: u8| {
-            let then = Key { db: physical, ..now };
-            shard.store.peek(&then, shard.now_ms()).is_none() && shard.store.absent_since(&then, change)
+        // A flush or a swap puts another database in place: the key may have come and gone in each of them.
+        let untouched = |former: Former| {
+            let then = Key { db: former.physical, ..now };
+            let stored_since = |item: Item<'_>| item.version().wrapping_sub(former.until).cast_signed() > 0;
+            shard.store.absent_since(&then, change)
+                && shard.store.peek(&then, shard.now_ms()).is_none_or(stored_since)
         };
-        if untouched(now.db) && { past }.all(untouched) {
+        if shard.store.absent_since(&now, change) && { past }.all(untouched) {
             return before;
         }
     }
