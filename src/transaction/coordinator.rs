@@ -10,7 +10,7 @@ use super::{Answer, Change, FromShard, PartCall, ToShard, Wanted, Work};
 use crate::command::keys::cursor::core_of;
 use crate::command::run::parts_fit;
 use crate::command::table::TABLE;
-use crate::command::{Asker, Command, Control, Fault, Handler, KeyRef, Merge, Outcome, Write};
+use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome, Write};
 use crate::protocol::{Proto, Reply};
 use crate::session::{Queued, Watched};
 use crate::shared::Shared;
@@ -575,12 +575,5 @@ fn merge_parts(command: &Command, shares: &[Share], answers: &[Option<Answer>], 
         },
         _ => reply.raw(&part(&shares[0]).bytes),
     }
-    bytes
-}
-
-/// An error reply's bytes.
-pub fn fault_bytes(fault: &Fault, proto: Proto) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    fault.write(&mut Reply::new(&mut bytes, proto));
     bytes
 }
