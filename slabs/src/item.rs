@@ -401,6 +401,16 @@ impl Raw {
         unsafe { self.0.as_ptr().add(payload_offset(self.layout())) }
     }
 
+    /// Where the item's bytes begin and how many there are, optional fields and all; of a large item those of its blob.
+    #[inline]
+    pub(crate) fn extent(self) -> (*const u8, usize) {
+        let bytes = self.key_len() + self.value_len();
+        if self.is_large() {
+            return (self.blob(), bytes);
+        }
+        (self.address(), payload_offset(self.layout()) + bytes)
+    }
+
     /// The blob of a large item: key, then value.
     #[inline]
     pub(crate) fn blob(self) -> *mut u8 {

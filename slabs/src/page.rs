@@ -36,6 +36,12 @@ const NO_UNIT: u16 = u16::MAX;
 const CLASSLESS: ClassId = ClassId::MAX;
 /// An arena cannot be larger: 32-bit handles that count 16 bytes end here.
 pub(crate) const ARENA_BYTES_MAX: u64 = 64 << 30;
+/// What a cache line has on nearly every CPU.
+const LINE_BYTES: usize = 64;
+/// What `prefetch` asks for.
+const PREFETCH_BYTES: usize = 2 * LINE_BYTES;
+/// Of a longer value the CPU's own prefetcher has understood by here where it goes on.
+const PREFETCH_BYTES_MAX: usize = 8 * LINE_BYTES;
 /// Spare pages that are kept for the next class that grows, at least; beyond it a share of the pages held.
 const SPARE_PAGES_MIN: usize = 16;
 const SPARE_SHARE: usize = 32;
@@ -257,7 +263,20 @@ impl Pages {
     pub(crate) fn prefetch(&self, handle: Handle) {
         let address = self.raw(handle).address();
         crate::index::prefetch(address);
-        crate::index::prefetch(address.wrapping_add(64));
+        crate::index::prefetch(address.wrapping_add(LINE_BYTES));
+    }
+
+    /// Asks the CPU for what `prefetch` has not asked for. The CPU goes on by itself where a value is long.
+    #[inline]
+    pub(crate) fn prefetch_rest(&self, handle: Handle) {
+        let raw = self.raw(handle);
+        let (from, bytes) = raw.extent();
+        let end = bytes.min(PREFETCH_BYTES_MAX);
+        let mut at = if from == raw.address() { PREFETCH_BYTES } else { 0 };
+        while at < end {
+            crate::index::prefetch(from.wrapping_add(at));
+            at += LINE_BYTES;
+        }
     }
 
     // -- chunks

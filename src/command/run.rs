@@ -106,6 +106,9 @@ impl Spread {
             for key in &keys[..count] {
                 shard.store.prefetch_item(key);
             }
+            for key in &keys[..count] {
+                shard.store.prefetch_value(key);
+            }
             for (i, key) in keys[..count].iter().enumerate() {
                 let args = part_args(args, batch + i * self.stride, self.stride);
                 match (self.each)(shard, &Call { args, key: *key, db, touch }, reply) {

@@ -205,6 +205,9 @@ impl Core {
         for key in &keys[..count] {
             self.shard.store.prefetch_item(key);
         }
+        for key in &keys[..count] {
+            self.shard.store.prefetch_value(key);
+        }
     }
 
     /// Executes a batch in order. `Some`: the connection has to wait, and the input before this place is done with.

@@ -63,6 +63,15 @@ impl Store {
         }
     }
 
+    /// Asks the CPU for the rest of the item of a key, whose beginning has come by now. Third step of a batch that is
+    /// going to read values.
+    #[inline]
+    pub fn prefetch_value(&self, key: &Key) {
+        if let Some(handle) = self.index.first_candidate(key.slot_hash()) {
+            self.pages.prefetch_rest(handle);
+        }
+    }
+
     /// Keeps the value of an item readable where it is, for as long as the pin lives. Does not count as a use.
     pub fn pin(&mut self, key: &Key, now_ms: u64) -> Option<Pin> {
         self.unpin_released();
