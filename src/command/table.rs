@@ -41,9 +41,26 @@ const QUICK: &[&str] = &["set", "setex", "psetex", "mc:set", "mc:get", "mc:gets"
 /// Names longer than this are unknown without a look.
 const NAME_BYTES_MAX: usize = 24;
 
+/// Names up to here fit into a word, and are found by it.
+const SHORT_BYTES_MAX: usize = 8;
+
+/// A command of a short name that clients may call.
+#[derive(Clone, Copy)]
+struct Short {
+    /// Its name, see `word_of`; 0 for an empty place.
+    word: u64,
+    row: u16,
+    /// Its length, because a name may have zeros behind it.
+    length: u8,
+    /// What it means depends on the next argument.
+    container: bool,
+}
+
 /// The joined table with its hash of names.
 pub struct Table {
     rows: Vec<&'static Command>,
+    /// Open addressing by `place_of`.
+    shorts: Vec<Short>,
     /// Open addressing; `u16::MAX` is an empty place.
     places: Vec<u16>,
     mask: usize,
@@ -78,7 +95,15 @@ impl Table {
         let callable = rows.iter().map(|row| !row.name.contains(['|', ':'])).collect();
         let quick = |row: &Command| row.is(flag::FAST) || QUICK.contains(&row.name);
         let timed = rows.iter().map(|row| !quick(row)).collect();
-        let mut table = Table { rows, places: vec![u16::MAX; size], mask: size - 1, callable, timed };
+        let nobody = Short { word: 0, row: 0, length: 0, container: false };
+        let mut table = Table {
+            rows,
+            shorts: vec![nobody; size],
+            places: vec![u16::MAX; size],
+            mask: size - 1,
+            callable,
+            timed,
+        };
         for row in 0..table.rows.len() {
             let name = table.rows[row].name.as_bytes();
             assert!(name.len() <= NAME_BYTES_MAX, "{} is longer than NAME_BYTES_MAX", table.rows[row].name);
@@ -89,8 +114,40 @@ impl Table {
                 place = (place + 1) & table.mask;
             }
             table.places[place] = row as u16;
+            table.add_short(row);
         }
         table
+    }
+
+    fn add_short(&mut self, row: usize) {
+        let name = self.rows[row].name.as_bytes();
+        if name.len() > SHORT_BYTES_MAX || !self.callable[row] {
+            return;
+        }
+        let word = word_of(name);
+        let mut place = place_of(word) & self.mask;
+        while self.shorts[place].word != 0 {
+            place = (place + 1) & self.mask;
+        }
+        let container = !self.rows[row].subs.is_empty();
+        self.shorts[place] = Short { word, row: row as u16, length: name.len() as u8, container };
+    }
+
+    /// The row of a callable command of at most `SHORT_BYTES_MAX` letters in any case.
+    #[inline]
+    fn find_short(&self, name: &[u8]) -> Option<Short> {
+        let word = lower(word_of(name));
+        let mut place = place_of(word) & self.mask;
+        loop {
+            let short = self.shorts[place];
+            if short.word == word && usize::from(short.length) == name.len() {
+                return Some(short);
+            }
+            if short.word == 0 {
+                return None;
+            }
+            place = (place + 1) & self.mask;
+        }
     }
 
     /// Every row, subcommands behind their containers.
@@ -128,6 +185,19 @@ impl Table {
     /// The row of a request, whatever case its name is in.
     #[inline]
     pub fn find(&self, args: Args<'_>) -> Found {
+        let name = &args[0];
+        if name.len() <= SHORT_BYTES_MAX {
+            match self.find_short(name) {
+                None => return Found::UnknownCommand,
+                Some(short) if !short.container => return Found::Row(short.row),
+                Some(_) => {}
+            }
+        }
+        self.find_long(args)
+    }
+
+    /// A long name, or a container's.
+    fn find_long(&self, args: Args<'_>) -> Found {
         let mut buffer = [0u8; NAME_BYTES_MAX];
         let Some(name) = lower_into(&args[0], &mut buffer) else { return Found::UnknownCommand };
         let Some(row) = self.by_name(name) else { return Found::UnknownCommand };
@@ -165,6 +235,35 @@ fn lower_into<'b>(name: &[u8], buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&
     Some(&buffer[..name.len()])
 }
 
+/// The bytes of a short name in a word, the first one lowest. Loads overlap, so that there is no loop.
+#[inline]
+fn word_of(name: &[u8]) -> u64 {
+    let four =
+        |at: usize| u64::from(u32::from_le_bytes([name[at], name[at + 1], name[at + 2], name[at + 3]]));
+    let one = |at: usize| u64::from(name[at]) << (8 * at);
+    match name.len() {
+        0 => 0,
+        length @ 1..4 => one(0) | one(length / 2) | one(length - 1),
+        length => four(0) | four(length - 4) << (8 * (length - 4)),
+    }
+}
+
+/// The letters among eight bytes in lower case.
+#[inline]
+fn lower(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low_bits = word & (0x7f * EACH);
+    let from_a = low_bits + u64::from(0x80 - b'A') * EACH;
+    let past_z = low_bits + u64::from(0x7f - b'Z') * EACH;
+    let upper = (from_a ^ past_z) & !word & (0x80 * EACH);
+    word | upper >> 2
+}
+
+#[inline]
+fn place_of(word: u64) -> usize {
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
+}
+
 #[inline]
 fn hash(name: &[u8]) -> usize {
     let mut h = 0xcbf2_9ce4_8422_2325u64 ^ name.len() as u64;
@@ -172,4 +271,46 @@ fn hash(name: &[u8]) -> usize {
         h = (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     (h ^ (h >> 29)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_word_in_lower_case_equals_its_bytes_in_lower_case(name in proptest::collection::vec(any::<u8>(), 0..9)) {
+            prop_assert_eq!(lower(word_of(&name)), word_of(&name.to_ascii_lowercase()));
+            let mut bytes = [0; 8];
+            bytes[..name.len()].copy_from_slice(&name);
+            prop_assert_eq!(word_of(&name), u64::from_le_bytes(bytes));
+        }
+    }
+
+    #[test]
+    fn every_callable_row_is_found_by_its_name_in_any_case_and_by_nothing_else() {
+        for (row, command) in TABLE.rows() {
+            let mut names = vec![command.name.to_string(), command.name.to_uppercase()];
+            names.push(format!("{}\0", command.name));
+            for (i, name) in names.iter().enumerate() {
+                let words: Vec<&str> = name.split('|').collect();
+                let bytes = words.concat().into_bytes();
+                let mut at = 0;
+                let spans: Vec<crate::protocol::Span> = words
+                    .iter()
+                    .map(|word| {
+                        at += word.len() as u32;
+                        crate::protocol::Span { start: at - word.len() as u32, len: word.len() as u32 }
+                    })
+                    .collect();
+                let found = TABLE.find(Args::new(&bytes, &spans));
+                let wanted = i < 2 && !command.name.contains(':');
+                match found {
+                    Found::Row(found) => assert!(wanted && found == row, "{name:?} leads to {found}"),
+                    _ => assert!(!wanted, "{name:?} is not found"),
+                }
+            }
+        }
+    }
 }

@@ -9,8 +9,9 @@ use crate::mesh::parcel::{self, Origin};
 use crate::metrics::Counter;
 use crate::protocol::{Args, Reply, Span};
 use crate::session::{Queued, SessionId};
-use crate::shard::Key;
 use crate::shard::locks::Mode;
+use crate::shard::{Key, Shard};
+use crate::shared::Shared;
 use crate::transaction::coordinator::Purpose;
 use crate::transaction::plan::{Claims, Place, keys_of, mode_of, place_of, tag};
 
@@ -39,7 +40,7 @@ impl Core {
         }
         let key = Key { db: self.shard.physical(client.asker.db), bytes, hash };
         let call = Call { args, key, db: client.asker.db, touch: client.touch };
-        self.run_into_line(id, client, row, muted, |core, reply| run(&mut core.shard, &call, reply));
+        self.run_into_line(id, client, row, muted, |shard, _, reply| run(shard, &call, reply));
     }
 
     /// Runs something on this shard and puts its reply where it belongs.
@@ -50,30 +51,26 @@ impl Core {
         client: &Client,
         row: u16,
         muted: bool,
-        run: impl FnOnce(&mut Core, &mut Reply<'_>) -> Result<Outcome, Fault>,
+        run: impl FnOnce(&mut Shard, &Shared, &mut Reply<'_>) -> Result<Outcome, Fault>,
     ) {
         let connection = &mut self.connections[id as usize];
         let at_once = connection.line.is_empty();
         let target = if at_once { &mut connection.out } else { connection.line.open_reply() };
-        let mut bytes = std::mem::take(target);
-        let start = bytes.len();
-        let mut reply = Reply::new(&mut bytes, client.proto());
-        match run(self, &mut reply) {
+        let start = target.len();
+        match run(&mut self.shard, &self.shared, &mut Reply::new(target, client.proto())) {
             Ok(outcome) => self.shard.traffic.changes += u64::from(outcome.changed),
             Err(fault) => {
-                bytes.truncate(start);
-                fault.write(&mut Reply::new(&mut bytes, client.proto()));
+                target.truncate(start);
+                fault.write(&mut Reply::new(target, client.proto()));
                 self.count_failure(row, &fault);
             }
         }
-        if muted {
-            bytes.truncate(start);
-        }
         let connection = &mut self.connections[id as usize];
-        if at_once {
-            connection.out = bytes;
-        } else {
-            *connection.line.open_reply() = bytes;
+        let target = if at_once { &mut connection.out } else { connection.line.open_reply() };
+        if muted {
+            target.truncate(start);
+        }
+        if !at_once {
             connection.line.close_reply(start);
         }
     }
@@ -153,8 +150,8 @@ impl Core {
             Ok(Place::One(_)) if !permitted => self.park_own(id, client, row, 0, args, muted),
             Ok(Place::One(_) | Place::Nowhere) => {
                 let Client { asker, touch, .. } = *client;
-                self.run_into_line(id, client, row, muted, |core, reply| {
-                    run_here(command, &mut core.shard, args, asker.db, &core.shared.hasher, touch, reply)
+                self.run_into_line(id, client, row, muted, |shard, shared, reply| {
+                    run_here(command, shard, args, asker.db, &shared.hasher, touch, reply)
                 });
             }
             Ok(Place::Several) => {
@@ -181,8 +178,8 @@ impl Core {
         let first = command.keys.first as usize;
         let Client { asker, touch, .. } = *client;
         if self.shared.cores() == 1 && self.shard.locks.is_idle() && first == 1 {
-            return self.run_into_line(id, client, row, muted, |core, reply| {
-                run_here(command, &mut core.shard, args, asker.db, &core.shared.hasher, touch, reply)
+            return self.run_into_line(id, client, row, muted, |shard, shared, reply| {
+                run_here(command, shard, args, asker.db, &shared.hasher, touch, reply)
             });
         }
         let mut spans = std::mem::take(&mut self.part_spans);
@@ -212,7 +209,7 @@ impl Core {
         }
         let key = Key { db: self.shard.physical(client.asker.db), bytes: b"", hash: 0 };
         let call = Call { args, key, db: client.asker.db, touch: client.touch };
-        self.run_into_line(id, client, row, muted, |core, reply| run(&mut core.shard, &call, reply));
+        self.run_into_line(id, client, row, muted, |shard, _, reply| run(shard, &call, reply));
     }
 
     /// A command to every core.

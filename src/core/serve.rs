@@ -5,9 +5,8 @@
 //! data set far beyond the CPU's caches, most of the waiting for memory is done once per batch.
 
 use super::{Client, Core};
-use crate::command::Keys;
 use crate::command::memcache as memcache_rows;
-use crate::command::table::Found;
+use crate::command::table::{Found, Table};
 use crate::connection::{Closing, Hold, Parser};
 use crate::limits::{BATCH_REQUESTS_MAX, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
@@ -15,7 +14,8 @@ use crate::protocol::memcache;
 use crate::protocol::resp::{self, ProtocolError};
 use crate::protocol::{Args, Limits, Reply, Span};
 use crate::session::SessionId;
-use crate::shard::Key;
+use crate::shard::{Key, Store};
+use crate::shared::Shared;
 
 /// One request of a batch.
 #[derive(Debug)]
@@ -26,14 +26,124 @@ pub(super) struct Request {
     pub end: usize,
     /// Its arguments among the batch's spans.
     pub spans: (usize, usize),
-    /// Its command.
-    pub found: Found,
     /// Hash of its first key, if it has one.
     pub hash: u64,
+    /// Its command.
+    pub found: Found,
     /// Its reply is not wanted (`noreply`).
     pub muted: bool,
-    /// The bytes that the spans point into, where those are not the input's own (quoted inline commands).
-    pub unquoted: Option<Box<[u8]>>,
+    /// Its first key is of this core's shard.
+    own: bool,
+}
+
+/// The requests of a batch, as they are found.
+struct Batch<'a> {
+    requests: &'a mut Vec<Request>,
+    spans: &'a mut Vec<Span>,
+    table: &'static Table,
+    shared: &'a Shared,
+    store: &'a Store,
+    /// The core that looks.
+    index: u16,
+    /// The client's physical database.
+    db: u8,
+    limits: Limits,
+    requests_max: usize,
+}
+
+impl Batch<'_> {
+    fn is_full(&self) -> bool {
+        self.requests.len() == self.requests_max
+    }
+
+    /// Adds a request whose arguments are the batch's spans from `first` on. Its key is hashed, and the bucket asked for.
+    #[inline(always)]
+    fn add(&mut self, (start, end): (usize, usize), first: usize, found: Found, bytes: &[u8], muted: bool) {
+        let spans = (first, self.spans.len());
+        let (mut hash, mut own) = (0, false);
+        if let Found::Row(row) = found
+            && let key_at = self.table.row(row).keys.first as usize
+            && key_at > 0
+            && let Some(bytes) = Args::new(bytes, &self.spans[first..]).get(key_at)
+        {
+            hash = self.shared.hasher.hash(bytes);
+            own = self.shared.shard_of(hash) == self.index;
+            if own {
+                self.store.prefetch_bucket(&Key { db: self.db, bytes, hash });
+            }
+        }
+        self.requests.push(Request { start, end, spans, hash, found, muted, own });
+    }
+
+    /// Finds the requests of a RESP client, and where the last one ends. One that was quoted is the last.
+    fn find_resp(
+        &mut self,
+        parser: &mut resp::Parser,
+        input: &[u8],
+        unquoted: &mut Option<Box<[u8]>>,
+    ) -> (usize, Stop) {
+        let mut at = 0;
+        while at < input.len() {
+            if self.is_full() {
+                return (at, Stop::Full);
+            }
+            let first = self.spans.len();
+            let used = match parser.parse(&input[at..], self.spans, &self.limits) {
+                resp::Parsed::Done { used } => used,
+                resp::Parsed::Unquoted { used, bytes } => {
+                    if self.spans.len() > first {
+                        let found = self.table.find(Args::new(&bytes, &self.spans[first..]));
+                        self.add((at, at + used), first, found, &bytes, false);
+                        *unquoted = Some(bytes);
+                        return (at + used, Stop::Full);
+                    }
+                    used
+                }
+                resp::Parsed::More => return (at, Stop::More),
+                resp::Parsed::Bad(error) => return (at, Stop::Fatal(error)),
+            };
+            if self.spans.len() > first {
+                let bytes = &input[at..at + used];
+                let found = self.table.find(Args::new(bytes, &self.spans[first..]));
+                self.add((at, at + used), first, found, bytes, false);
+            }
+            at += used;
+        }
+        (at, Stop::More)
+    }
+
+    /// Finds the requests of a memcached client, and where the last one ends.
+    fn find_memcache(&mut self, parser: &mut memcache::Parser, input: &[u8]) -> (usize, Stop) {
+        let mut at = 0;
+        while at < input.len() {
+            if self.is_full() {
+                return (at, Stop::Full);
+            }
+            let first = self.spans.len();
+            let stop = match parser.parse(&input[at..], self.spans, &self.limits) {
+                memcache::Parsed::Done { used, verb, noreply } => {
+                    memcache_rows::arrange(verb, self.spans, first);
+                    let found = memcache_rows::row(verb).map_or(Found::UnknownCommand, Found::Row);
+                    self.add((at, at + used), first, found, &input[at..at + used], noreply);
+                    at += used;
+                    continue;
+                }
+                memcache::Parsed::TooLarge { used, noreply, .. } => {
+                    Stop::TooLarge { used, spans: (first, self.spans.len()), muted: noreply }
+                }
+                memcache::Parsed::Swallowed { used } => Stop::Drop { used, reply: None },
+                memcache::Parsed::Bad { used, error, noreply } => {
+                    Stop::Drop { used, reply: (!noreply).then(|| error.message()) }
+                }
+                memcache::Parsed::More => Stop::More,
+                memcache::Parsed::LineTooLong => Stop::FatalLine(Some(memcache::LINE_TOO_LONG)),
+                memcache::Parsed::Http => Stop::FatalLine(None),
+                memcache::Parsed::Binary => Stop::FatalLine(Some("ERROR")),
+            };
+            return (at, stop);
+        }
+        (at, Stop::More)
+    }
 }
 
 /// Why a batch ended where it did.
@@ -63,13 +173,14 @@ impl Core {
         }
         let mut at = 0;
         let mut client = self.client(id);
+        let mut unquoted = None;
         while at < input.len() && self.connections[id as usize].serves() {
             let rest = &input[at..];
-            let (end, stop) = self.find_requests(id, &client, rest, &mut batch, &mut spans);
+            let (end, stop) = self.find_requests(id, &client, rest, &mut batch, &mut spans, &mut unquoted);
             if batch.len() > 1 {
-                self.prefetch(&client, rest, &batch, &spans);
+                self.prefetch(&client, &batch);
             }
-            let done = self.execute_batch(id, &mut client, rest, &batch, &spans);
+            let done = self.execute_batch(id, &mut client, (rest, unquoted.take()), &batch, &spans);
             if let Some(done) = done {
                 // What was found beyond is found again later.
                 self.forget_parsing(id);
@@ -101,121 +212,53 @@ impl Core {
         at
     }
 
-    /// Finds the requests of a batch. Returns where the last one ends.
+    /// Finds the requests of a batch. Returns where the last one ends. If that one was quoted, what its spans point
+    /// into is put into `unquoted`.
     fn find_requests(
         &mut self,
         id: SessionId,
         client: &Client,
         input: &[u8],
-        batch: &mut Vec<Request>,
+        requests: &mut Vec<Request>,
         spans: &mut Vec<Span>,
+        unquoted: &mut Option<Box<[u8]>>,
     ) -> (usize, Stop) {
-        batch.clear();
+        requests.clear();
         spans.clear();
-        let limits = Limits { authenticated: client.authenticated, ..self.limits };
-        // What a stranger may send behind `AUTH` is known once that has run.
-        let requests_max = if client.authenticated { BATCH_REQUESTS_MAX } else { 1 };
-        let mut at = 0;
-        while at < input.len() {
-            if batch.len() == requests_max {
-                return (at, Stop::Full);
-            }
-            let before = spans.len();
-            let stop = match &mut self.connections[id as usize].parser {
-                Parser::Resp(parser) => match parser.parse(&input[at..], spans, &limits) {
-                    resp::Parsed::Done { used } => Ok((used, None, None)),
-                    resp::Parsed::Unquoted { used, bytes } => Ok((used, Some(bytes), None)),
-                    resp::Parsed::More => Err(Stop::More),
-                    resp::Parsed::Bad(error) => Err(Stop::Fatal(error)),
-                },
-                Parser::Memcache(parser) => match parser.parse(&input[at..], spans, &limits) {
-                    memcache::Parsed::Done { used, verb, noreply } => Ok((used, None, Some((verb, noreply)))),
-                    memcache::Parsed::TooLarge { used, noreply, .. } => {
-                        Err(Stop::TooLarge { used, spans: (before, spans.len()), muted: noreply })
-                    }
-                    memcache::Parsed::Swallowed { used } => Err(Stop::Drop { used, reply: None }),
-                    memcache::Parsed::Bad { used, error, noreply } => {
-                        Err(Stop::Drop { used, reply: (!noreply).then(|| error.message()) })
-                    }
-                    memcache::Parsed::More => Err(Stop::More),
-                    memcache::Parsed::LineTooLong => Err(Stop::FatalLine(Some(memcache::LINE_TOO_LONG))),
-                    memcache::Parsed::Http => Err(Stop::FatalLine(None)),
-                    memcache::Parsed::Binary => Err(Stop::FatalLine(Some("ERROR"))),
-                },
-            };
-            let (used, unquoted, verb) = match stop {
-                Ok(found) => found,
-                Err(stop) => return (at, stop),
-            };
-            if spans.len() > before {
-                if let Some((verb, _)) = verb {
-                    memcache_rows::arrange(verb, spans, before);
-                }
-                let bytes = unquoted.as_deref().unwrap_or(&input[at..at + used]);
-                let args = Args::new(bytes, &spans[before..]);
-                let found = match verb {
-                    None => self.table.find(args),
-                    Some((verb, _)) => memcache_rows::row(verb).map_or(Found::UnknownCommand, Found::Row),
-                };
-                let hash = self.hash_first_key(found, args);
-                let muted = verb.is_some_and(|(_, noreply)| noreply);
-                batch.push(Request {
-                    start: at,
-                    end: at + used,
-                    spans: (before, spans.len()),
-                    found,
-                    hash,
-                    muted,
-                    unquoted,
-                });
-            }
-            at += used;
-        }
-        (at, Stop::More)
-    }
-
-    #[inline]
-    fn hash_first_key(&self, found: Found, args: Args<'_>) -> u64 {
-        let Found::Row(row) = found else { return 0 };
-        let Keys { first, .. } = self.table.row(row).keys;
-        match args.get(first as usize) {
-            Some(key) if first > 0 => self.shared.hasher.hash(key),
-            _ => 0,
+        let mut batch = Batch {
+            requests,
+            spans,
+            table: self.table,
+            shared: &self.shared,
+            store: &self.shard.store,
+            index: self.index,
+            db: self.shard.physical(client.asker.db),
+            limits: Limits { authenticated: client.authenticated, ..self.limits },
+            // What a stranger may send behind `AUTH` is known once that has run.
+            requests_max: if client.authenticated { BATCH_REQUESTS_MAX } else { 1 },
+        };
+        match &mut self.connections[id as usize].parser {
+            Parser::Resp(parser) => batch.find_resp(parser, input, unquoted),
+            Parser::Memcache(parser) => batch.find_memcache(parser, input),
         }
     }
 
-    /// Fetches the memory that a batch will look at: all buckets, then all items.
-    fn prefetch(&self, client: &Client, input: &[u8], batch: &[Request], spans: &[Span]) {
+    /// Fetches the items that a batch will look at, whose buckets have come meanwhile: all beginnings, then all the rest.
+    fn prefetch(&self, client: &Client, batch: &[Request]) {
         let db = self.shard.physical(client.asker.db);
-        let mut keys = [Key { db, bytes: b"", hash: 0 }; BATCH_REQUESTS_MAX];
-        let mut count = 0;
-        for request in batch {
-            let Found::Row(row) = request.found else { continue };
-            let first = self.table.row(row).keys.first as usize;
-            if first == 0 || request.unquoted.is_some() || self.shared.shard_of(request.hash) != self.index {
-                continue;
-            }
-            let args =
-                Args::new(&input[request.start..request.end], &spans[request.spans.0..request.spans.1]);
-            let Some(bytes) = args.get(first) else { continue };
-            keys[count] = Key { db, bytes, hash: request.hash };
-            self.shard.store.prefetch_bucket(&keys[count]);
-            count += 1;
-        }
-        for key in &keys[..count] {
-            self.shard.store.prefetch_item(key);
-        }
-        for key in &keys[..count] {
-            self.shard.store.prefetch_value(key);
-        }
+        let keys =
+            || batch.iter().filter(|request| request.own).map(|r| Key { db, bytes: b"", hash: r.hash });
+        keys().for_each(|key| self.shard.store.prefetch_item(&key));
+        keys().for_each(|key| self.shard.store.prefetch_value(&key));
     }
 
     /// Executes a batch in order. `Some`: the connection has to wait, and the input before this place is done with.
+    /// The last request's spans point into the second part of the input, if there is one.
     fn execute_batch(
         &mut self,
         id: SessionId,
         client: &mut Client,
-        input: &[u8],
+        (input, unquoted): (&[u8], Option<Box<[u8]>>),
         batch: &[Request],
         spans: &[Span],
     ) -> Option<usize> {
@@ -223,7 +266,10 @@ impl Core {
         let mut last_row = None;
         let mut stopped_at = None;
         for (index, request) in batch.iter().enumerate() {
-            let bytes = request.unquoted.as_deref().unwrap_or(&input[request.start..request.end]);
+            let bytes = match &unquoted {
+                Some(bytes) if index + 1 == batch.len() => bytes,
+                _ => &input[request.start..request.end],
+            };
             let args = Args::new(bytes, &spans[request.spans.0..request.spans.1]);
             if !self.execute(id, client, request, args) {
                 stopped_at = Some(request.start);

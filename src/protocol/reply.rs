@@ -106,10 +106,8 @@ impl<'a> Reply<'a> {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        let mut header = [0; HEADER];
-        let header = compose_header(b'$', bytes.len() as i64, &mut header);
-        self.out.reserve(header.len() + bytes.len() + 2);
-        self.out.extend_from_slice(header);
+        self.out.reserve(HEADER + bytes.len() + 2);
+        self.header(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
     }
@@ -222,6 +220,13 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn header(&mut self, kind: u8, n: i64) {
+        if let Some((header, bytes)) = short_header(kind, n) {
+            // All eight bytes are copied and what is not wanted is dropped: no call for a copy of unknown length.
+            let end = self.out.len() + bytes;
+            self.out.extend_from_slice(&header);
+            self.out.truncate(end);
+            return;
+        }
         let mut header = [0; HEADER];
         self.out.extend_from_slice(compose_header(kind, n, &mut header));
     }
@@ -245,13 +250,23 @@ impl<'a> Reply<'a> {
 /// A type byte, 20 characters of number, a line end.
 const HEADER: usize = 24;
 
+/// `kind`, `n` and a line end, and how many bytes that is, if `n` has at most three digits.
+#[inline(always)]
+fn short_header(kind: u8, n: i64) -> Option<([u8; 8], usize)> {
+    let n = u32::try_from(n).ok()?;
+    let digit = |n: u32| b'0' + n as u8;
+    let (cr, lf) = (b'\r', b'\n');
+    Some(match n {
+        0..10 => ([kind, digit(n), cr, lf, 0, 0, 0, 0], 4),
+        10..100 => ([kind, digit(n / 10), digit(n % 10), cr, lf, 0, 0, 0], 5),
+        100..1000 => ([kind, digit(n / 100), digit(n / 10 % 10), digit(n % 10), cr, lf, 0, 0], 6),
+        _ => return None,
+    })
+}
+
 /// Writes `kind`, `n` and a line end into the end of `buffer`.
 #[inline]
 fn compose_header(kind: u8, n: i64, buffer: &mut [u8; HEADER]) -> &[u8] {
-    if (0..10).contains(&n) {
-        buffer[..4].copy_from_slice(&[kind, b'0' + n as u8, b'\r', b'\n']);
-        return &buffer[..4];
-    }
     let mut digits = [0; 21];
     let digits = format_i64(n, &mut digits);
     let len = digits.len();

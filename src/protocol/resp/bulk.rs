@@ -30,7 +30,24 @@ pub(super) fn bulks(
     spans: &mut Vec<Span>,
     limits: &Limits,
 ) -> Progress {
+    // What no bound concerns: lengths of few digits, within the input, of requests that spans can follow.
+    let plain_end = if limits.bulk_bytes_max >= SHORT_MAX {
+        bytes.len().min(limits.span_bytes_max() as usize)
+    } else {
+        0
+    };
     while left > 0 {
+        if let Some((len, used)) = short_number(bytes, at, b'$') {
+            let start = at + used;
+            let end = start + len + 2;
+            if end <= plain_end {
+                spans.push(Span::new(start, len));
+                at = end;
+                scanned = 0;
+                left -= 1;
+                continue;
+            }
+        }
         let header = match bulk_length(bytes, at, scanned, limits) {
             Ok(header) => header,
             Err(Stop::Wait { scanned }) => {
@@ -102,24 +119,38 @@ pub(super) enum Line {
     TooLong,
 }
 
+/// The largest number that `short_number` knows.
+const SHORT_MAX: u64 = 999;
+const _: () = assert!(SHORT_MAX <= UNAUTHENTICATED_BULK_BYTES_MAX);
+
+/// The number of up to three digits in the line at `at`, and the line's length, if the line begins with `kind` and
+/// eight bytes of input are there: nearly all counts and lengths are such. What is not is for `number` to judge.
+#[inline(always)]
+pub(super) fn short_number(bytes: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+    let line: [u8; 8] = *bytes.get(at..)?.first_chunk()?;
+    let digit = |i: usize| usize::from(line[i].wrapping_sub(b'0'));
+    if line[0] != kind || digit(1) > 9 {
+        return None;
+    }
+    if line[2] == b'\r' {
+        return Some((digit(1), 4));
+    }
+    if digit(1) == 0 || digit(2) > 9 {
+        return None;
+    }
+    let two = digit(1) * 10 + digit(2);
+    if line[3] == b'\r' {
+        return Some((two, 5));
+    }
+    if digit(3) > 9 || line[4] != b'\r' {
+        return None;
+    }
+    Some((two * 10 + digit(3), 6))
+}
+
 /// Reads the line at the start of `tail`, whose first `scanned` bytes hold no line end.
 #[inline]
 pub(super) fn number(tail: &[u8], scanned: usize) -> Line {
-    // Nearly all counts and lengths have up to three digits.
-    let digit = |byte: u8| i64::from(byte - b'0');
-    match *tail {
-        [_, a @ b'0'..=b'9', b'\r', _, ..] => Line::Number { value: digit(a), used: 4 },
-        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] => {
-            Line::Number { value: digit(a) * 10 + digit(b), used: 5 }
-        }
-        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _, ..] => {
-            Line::Number { value: digit(a) * 100 + digit(b) * 10 + digit(c), used: 6 }
-        }
-        _ => long_number(tail, scanned),
-    }
-}
-
-fn long_number(tail: &[u8], scanned: usize) -> Line {
     let from = scanned.min(tail.len());
     match memchr::memchr(b'\r', &tail[from..]).map(|at| from + at) {
         Some(end) if end > INLINE_BYTES_MAX => Line::TooLong,

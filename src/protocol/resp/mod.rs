@@ -13,7 +13,7 @@ pub use error::ProtocolError;
 
 use super::args::Span;
 use super::limits::{INLINE_BYTES_MAX, Limits, UNAUTHENTICATED_ARGS_MAX};
-use bulk::{Line, Progress, Wait, bulks, number};
+use bulk::{Line, Progress, Wait, bulks, number, short_number};
 
 /// What the input begins with.
 #[derive(Debug, PartialEq, Eq)]
@@ -127,13 +127,16 @@ impl Parser {
 
     #[inline]
     fn multibulk(&mut self, bytes: &[u8], spans: &mut Vec<Span>, limits: &Limits) -> Parsed {
-        let (count, at) = match number(bytes, self.scanned as usize) {
-            Line::Number { value, used } => (value, used),
-            Line::Wait { scanned } => {
-                return self.wait(Wait { need: bytes.len() + 1, at: 0, scanned, left: 0 });
-            }
-            Line::Invalid => return self.bad(ProtocolError::MultibulkLength),
-            Line::TooLong => return self.bad(ProtocolError::MultibulkCountTooLong),
+        let (count, at) = match short_number(bytes, 0, b'*') {
+            Some((count, used)) => (count as i64, used),
+            None => match number(bytes, self.scanned as usize) {
+                Line::Number { value, used } => (value, used),
+                Line::Wait { scanned } => {
+                    return self.wait(Wait { need: bytes.len() + 1, at: 0, scanned, left: 0 });
+                }
+                Line::Invalid => return self.bad(ProtocolError::MultibulkLength),
+                Line::TooLong => return self.bad(ProtocolError::MultibulkCountTooLong),
+            },
         };
         if count <= 0 {
             self.reset();
