@@ -4,7 +4,7 @@
 use super::serve::Request;
 use super::{Client, Core};
 use crate::command::table::Found;
-use crate::command::{Command, Control, Fault, Handler, flag, redact, unknown};
+use crate::command::{Command, Control, Fault, Handler, Merge, flag, redact, unknown};
 use crate::connection::Hold;
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, ReplyMode, SessionId};
@@ -92,6 +92,11 @@ impl Core {
         let command = self.table.row(row);
         match command.handler {
             Handler::Shard(run) => self.single(id, client, row, run, hash, args, muted),
+            Handler::Spread { each, stride, merge: Merge::Lines }
+                if args.len() == stride + command.keys.first as usize =>
+            {
+                self.line(id, client, row, each, hash, args, muted)
+            }
             Handler::Spread { .. } | Handler::Hops(_) => self.keyed(id, client, row, command, args, muted),
             Handler::Session(run) => self.session_command(id, client, row, run, args, muted),
             Handler::Every(every) => self.every(id, client, row, every, args, muted),

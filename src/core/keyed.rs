@@ -163,6 +163,32 @@ impl Core {
         }
     }
 
+    /// memcached's retrieval of one key, then `END`.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn line(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        each: ShardFn,
+        hash: u64,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let bytes = &args[self.table.row(row).keys.first as usize];
+        if self.shard_of_key(bytes, hash) != self.index || !self.shard.locks.is_idle() {
+            self.single(id, client, row, each, hash, args, muted);
+            return self.answer(id, client, muted, |reply| reply.line("END"));
+        }
+        let key = Key { db: self.shard.physical(client.asker.db), bytes, hash };
+        let call = Call { args, key, db: client.asker.db, touch: client.touch };
+        self.run_into_line(id, client, row, muted, |shard, _, reply| {
+            let outcome = each(shard, &call, reply)?;
+            reply.line("END");
+            Ok(outcome)
+        });
+    }
+
     /// memcached's retrieval: each key for itself, wherever it is, the lines in order, then `END`.
     #[allow(clippy::too_many_arguments)]
     fn lines(

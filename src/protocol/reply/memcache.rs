@@ -37,9 +37,15 @@ impl Reply<'_> {
     #[inline]
     pub fn memcache_header(&mut self, key: &[u8], flags: u32, value_bytes: usize, cas: Option<u64>) {
         let out = &mut *self.out;
-        let mut digits = [0; 21];
         out.extend_from_slice(b"VALUE ");
         out.extend_from_slice(key);
+        if let (0, None, Some((tail, bytes))) = (flags, cas, short_tail(value_bytes)) {
+            let end = out.len() + bytes;
+            out.extend_from_slice(&tail);
+            out.truncate(end);
+            return;
+        }
+        let mut digits = [0; 21];
         out.push(b' ');
         out.extend_from_slice(format_u64(u64::from(flags), &mut digits));
         out.push(b' ');
@@ -60,4 +66,20 @@ impl Reply<'_> {
         self.out.extend_from_slice(value);
         self.out.extend_from_slice(b"\r\n");
     }
+}
+
+/// What stands behind the key where the flags are 0 and the length has at most three digits, and how many bytes that is.
+#[inline(always)]
+fn short_tail(value_bytes: usize) -> Option<([u8; 8], usize)> {
+    let digit = |n: usize| b'0' + n as u8;
+    let (cr, lf) = (b'\r', b'\n');
+    Some(match value_bytes {
+        0..10 => ([b' ', b'0', b' ', digit(value_bytes), cr, lf, 0, 0], 6),
+        10..100 => ([b' ', b'0', b' ', digit(value_bytes / 10), digit(value_bytes % 10), cr, lf, 0], 7),
+        100..1000 => {
+            let (hundreds, tens, ones) = (value_bytes / 100, value_bytes / 10 % 10, value_bytes % 10);
+            ([b' ', b'0', b' ', digit(hundreds), digit(tens), digit(ones), cr, lf], 8)
+        }
+        _ => return None,
+    })
 }
