@@ -95,7 +95,8 @@ impl Store {
         }
         let page_bytes = room::page_bytes_for(options.budget_bytes);
         let pages = Pages::new(page_bytes, reserve_bytes, options.huge_pages).map_err(BuildError::Reserve)?;
-        let index = Index::new(reserve_bytes, options.huge_pages).map_err(BuildError::Reserve)?;
+        let huge_index = options.huge_pages && options.budget_bytes >= room::HUGE_INDEX_BUDGET_BYTES_MIN;
+        let index = Index::new(reserve_bytes, huge_index).map_err(BuildError::Reserve)?;
         let evictor = Evictor::new(&pages, options.budget_bytes, options.goal);
         let mut store = Store {
             pages,

@@ -9,6 +9,10 @@ use crate::meta::{Meta, Refused};
 use crate::page::{Handle, NONE, PageId};
 use crate::{BuildError, Policy};
 
+/// The index lies on huge pages from this budget on. The ledger counts what of it is used, and each of its two ranges
+/// may hold nearly a huge page more: too much beside a small budget, whose index the CPU's caches hold anyway.
+pub(crate) const HUGE_INDEX_BUDGET_BYTES_MIN: u64 = 256 << 20;
+
 /// The smallest budget of a store: an index, and a page for some classes.
 pub(crate) const BUDGET_BYTES_MIN: u64 = 512 << 10;
 /// Steps of eviction that one write does for memory that is over the budget, or for a large value to come.
