@@ -54,6 +54,10 @@ pub struct Shard {
     /// Physical databases that hold what a `FLUSHDB` left to be purged in slices.
     flushed: [bool; 256],
     purging: bool,
+    /// Scratch of commands on many keys: their hashes.
+    pub hashes: Vec<u64>,
+    /// Scratch of commands that store many values: the room for them.
+    pub room: Vec<slabs::Staged>,
 }
 
 impl Shard {
@@ -75,6 +79,8 @@ impl Shard {
             past: past::Past::default(),
             flushed: [false; 256],
             purging: false,
+            hashes: Vec::new(),
+            room: Vec::new(),
         }
     }
 

@@ -22,6 +22,7 @@ pub fn work(local: &mut Local<'_>, work: Work) -> Answer {
         }
         Work::Apply(changes) => Answer::Applied(apply(local.shard, hasher, &changes)),
         Work::Look(keys) => Answer::Seen(keys.iter().map(|w| look(local.shard, hasher, w)).collect()),
+        Work::Prepare(_) | Work::Go | Work::Forget => unreachable!("the core keeps parts"),
         Work::Ask { row, request, asker } => {
             let Handler::Every(every) = TABLE.row(row).handler else {
                 unreachable!("only commands to every core ask")

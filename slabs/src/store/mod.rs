@@ -8,6 +8,7 @@ mod expiry;
 mod facts;
 mod read;
 mod room;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -23,6 +24,7 @@ use crate::stats::Counters;
 use crate::{BuildError, Options, Policy, VALUE_BYTES_MAX};
 use departed::Departed;
 use expiry::Sweep;
+pub use stage::Staged;
 
 /// Why an item leaves its chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

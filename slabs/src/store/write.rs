@@ -154,7 +154,7 @@ impl Store {
     }
 
     #[inline]
-    fn check_sizes(&self, key: &Key, value_bytes: usize) -> Result<(), Refused> {
+    pub(super) fn check_sizes(&self, key: &Key, value_bytes: usize) -> Result<(), Refused> {
         if key.bytes.len() > KEY_BYTES_MAX {
             return Err(Refused::KeyTooLong);
         }
@@ -192,11 +192,17 @@ impl Store {
     ) -> Result<Raw, Refused> {
         self.evictor.prefetch(hash);
         let handle = self.new_chunk(key, value_bytes, meta, now_ms)?;
+        self.join(hash, handle);
+        Ok(self.pages.raw(handle))
+    }
+
+    /// Puts a new chunk's item into the index, where none of its key is.
+    #[inline]
+    pub(super) fn join(&mut self, hash: u64, handle: Handle) {
         self.evictor.on_insert(&self.pages, &self.index, handle, hash);
         self.index.insert(hash, handle);
         self.enter(hash, handle);
         self.grow_index();
-        Ok(self.pages.raw(handle))
     }
 
     /// Another value or other metadata for an item: in its chunk if that is still the right one and nobody reads
@@ -273,7 +279,14 @@ impl Store {
 
     /// Whether the chunk (or blob) that an item has is the one that it would get.
     #[inline]
-    fn fits_in_place(&self, handle: Handle, raw: Raw, key: &Key, value_bytes: usize, meta: &Meta) -> bool {
+    pub(super) fn fits_in_place(
+        &self,
+        handle: Handle,
+        raw: Raw,
+        key: &Key,
+        value_bytes: usize,
+        meta: &Meta,
+    ) -> bool {
         if raw.is_pinned() && (!self.pins.any_released() || self.pins.is_pinned(handle)) {
             return false;
         }
@@ -319,6 +332,12 @@ impl Store {
             Old::Shift(by) => raw.value_mut()[by..].copy_from_slice(old_raw.value()),
         }
         self.note_heap_leaves(old_raw, meta);
+        self.take_place_of(hash, old, handle);
+        Ok(raw)
+    }
+
+    /// Puts a new chunk's item where another was in the index, and gives that one's chunk up.
+    pub(super) fn take_place_of(&mut self, hash: u64, old: Handle, handle: Handle) {
         self.evictor.on_remove(&self.pages, old, Gone::Replaced);
         self.evictor.on_insert(&self.pages, &self.index, handle, hash);
         // Eviction may have changed the index meanwhile, but not taken the old item out of it.
@@ -328,11 +347,10 @@ impl Store {
         self.leave(old);
         self.give_chunk(old);
         self.enter(hash, handle);
-        Ok(raw)
     }
 
     /// A chunk with an item laid out in it, but for its value and version.
-    fn new_chunk(
+    pub(super) fn new_chunk(
         &mut self,
         key: &Key,
         value_bytes: usize,
