@@ -214,6 +214,8 @@ pub enum Effect {
     CloseAfterReply,
     /// Close at once without a reply (`SHUTDOWN` that succeeds, memcached's `quit`).
     CloseNow,
+    /// Forget the keys under `WATCH`.
+    Unwatch,
     /// Stop the whole server.
     Shutdown,
     /// Hold this client's next command for so many microseconds of `mono_us` (`DEBUG SLEEP`).

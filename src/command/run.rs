@@ -7,13 +7,10 @@
 use super::{
     Call, Command, Fault, Gathered, Handler, Hops, KeyRef, Merge, Outcome, ShardFn, Write, flag, stores,
 };
-use crate::limits::BATCH_REQUESTS_MAX;
+use crate::limits::{BATCH_REQUESTS_MAX, SCRATCH_KEYS_MAX};
 use crate::protocol::{Args, Reply};
 use crate::shard::{Key, Shard};
 use slabs::Hasher;
-
-/// Scratch for the parts of a command is not kept larger.
-const SCRATCH_PARTS_MAX: usize = 4096;
 
 /// Runs `command` entirely on `shard`, which must own all of its keys, for a client in logical database `db`.
 /// No allocation for [`Handler::Shard`] and [`Handler::Spread`]. On a fault the caller takes back what was
@@ -168,8 +165,8 @@ impl Spread {
                 .and_then(|()| stores::store(shard, pairs, &mut room))
         };
         hashes.clear();
-        hashes.shrink_to(SCRATCH_PARTS_MAX);
-        room.shrink_to(SCRATCH_PARTS_MAX);
+        hashes.shrink_to(SCRATCH_KEYS_MAX);
+        room.shrink_to(SCRATCH_KEYS_MAX);
         (shard.hashes, shard.room) = (hashes, room);
         done?;
         if self.merge == Merge::Store {

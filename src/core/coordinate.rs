@@ -131,12 +131,14 @@ impl Core {
         self.shard.traffic.changes += changes;
         let id = origin.connection;
         let here = self.connections.get(id as usize).is_some_and(|c| c.client_id as u32 == origin.client);
-        if here {
-            if let Purpose::Watch { watched } = purpose
-                && let Some(session) = self.sessions.get_mut(id)
-            {
-                session.watched.extend(watched);
-            }
+        match purpose {
+            Purpose::Command => {}
+            Purpose::Exec { watched } if watched.is_empty() => {}
+            Purpose::Exec { watched } => self.end_watches(watched.into_iter().map(|(key, _)| key)),
+            Purpose::Watch { watched, moments } => match self.sessions.get_mut(id).filter(|_| here) {
+                Some(session) => session.watched.extend(watched.into_iter().zip(moments)),
+                None => self.end_watches(watched.into_iter()),
+            },
         }
         self.end_transaction(origin, &bytes);
         self.pool.give(bytes);

@@ -5,6 +5,7 @@ use crate::command::keys::cursor::core_of;
 use crate::command::memcache::too_large_row;
 use crate::command::run::{parts_fit, run_here};
 use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn};
+use crate::limits::SCRATCH_KEYS_MAX;
 use crate::mesh::parcel::{self, Origin};
 use crate::metrics::Counter;
 use crate::protocol::{Args, Reply, Span};
@@ -13,9 +14,6 @@ use crate::shard::{Key, Shard};
 use crate::shared::Shared;
 use crate::transaction::coordinator::Purpose;
 use crate::transaction::plan::{Claims, Place, keys_of, mode_of, place_of, tag};
-
-/// Scratch for keys is not kept larger.
-const SCRATCH_KEYS_MAX: usize = 4096;
 
 impl Core {
     /// A command on one key.

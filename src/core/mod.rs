@@ -215,6 +215,11 @@ impl Core {
             + self.prepared.len()
     }
 
+    /// Keys of this shard that are under `WATCH`.
+    pub fn watched(&self) -> usize {
+        self.shard.store.watched()
+    }
+
     /// Reads the clock, once a turn, at the first event after the wait.
     #[inline]
     fn refresh_now(&mut self) {

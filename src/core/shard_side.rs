@@ -6,7 +6,7 @@ use crate::command::run::run_here;
 use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, stores};
 use crate::mesh::parcel::{self, Origin, Request};
 use crate::protocol::{Proto, Reply};
-use crate::session::Queued;
+use crate::session::{Queued, Watched};
 use crate::shard::Key;
 use crate::shard::locks::{ClaimId, Claimed, Mode};
 use crate::transaction::parts::Parcel;
@@ -174,6 +174,12 @@ impl Core {
                 self.post(ticket.core, Mail::FromShard(ticket, FromShard::Done(answer)));
                 if release {
                     self.release(ticket.number);
+                }
+            }
+            ToShard::Unwatch(keys) => {
+                for Watched { db, key } in &keys {
+                    let key = Key::new(&self.shared.hasher, self.shard.physical(*db), key);
+                    self.shard.store.unwatch(&key);
                 }
             }
             ToShard::Release => {

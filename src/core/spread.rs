@@ -6,16 +6,13 @@ use super::coordinate::Running;
 use super::{Client, Core, Mail};
 use crate::command::Handler;
 use crate::connection::Hold;
+use crate::limits::{SPREAD_KEPT_BYTES_MAX, SPREADS_KEPT_MAX};
 use crate::mesh::parcel::Origin;
 use crate::protocol::{Args, Reply, Span};
 use crate::session::SessionId;
 use crate::shard::locks::Manner;
 use crate::transaction::parts::{self, Votes};
 use crate::transaction::{Answer, Done, FromShard, ToShard, Work};
-
-/// Requests that are kept for reuse are no larger than this, and no more than so many.
-const KEPT_BYTES_MAX: usize = 64 << 10;
-const KEPT_MAX: usize = 64;
 
 /// A spread command under way. Its buffers are used again by later ones.
 pub(super) struct Spread {
@@ -190,7 +187,14 @@ impl Core {
             self.running[slot as usize] = Some(Running::Spread(spread));
             return;
         }
-        let mut bytes = self.pool.take();
+        let direct = self.takes_reply(spread.origin);
+        let mut bytes = match direct {
+            Some(id) => std::mem::take(&mut self.connections[id as usize].out),
+            None => Vec::new(),
+        };
+        if bytes.capacity() == 0 {
+            bytes = self.pool.take();
+        }
         let mut reply = Reply::new(&mut bytes, spread.client.proto());
         let command = self.table.row(spread.row);
         let Handler::Spread { merge, .. } = command.handler else {
@@ -199,7 +203,7 @@ impl Core {
         let done = if spread.voting {
             match spread.votes.decide(&mut reply) {
                 Ok(true) => {
-                    self.pool.give(bytes);
+                    self.put_back(direct, bytes);
                     return self.go(slot, spread);
                 }
                 Ok(false) => Ok(false),
@@ -220,9 +224,28 @@ impl Core {
             self.release_spread(slot, &mut spread);
         }
         self.running_free.push(slot);
-        self.end_transaction(spread.origin, &bytes);
-        self.pool.give(bytes);
+        if direct.is_some() {
+            self.put_back(direct, bytes);
+            self.end_transaction(spread.origin, b"");
+        } else {
+            self.end_transaction(spread.origin, &bytes);
+            self.pool.give(bytes);
+        }
         self.keep_spread(spread);
+    }
+
+    /// The client whose reply may go straight into its output: it is there, and nothing has to leave before.
+    fn takes_reply(&self, origin: Origin) -> Option<SessionId> {
+        let connection = self.connections.get(origin.connection as usize)?;
+        let here = connection.client_id as u32 == origin.client && connection.client_id != 0;
+        (here && connection.line.is_next(origin.sequence)).then_some(origin.connection)
+    }
+
+    fn put_back(&mut self, direct: Option<SessionId>, bytes: Vec<u8>) {
+        match direct {
+            Some(id) => self.connections[id as usize].out = bytes,
+            None => self.pool.give(bytes),
+        }
     }
 
     /// All shards can make their parts: they do.
@@ -253,7 +276,7 @@ impl Core {
                 self.pool.give(done.bytes);
             }
         }
-        if self.spare_spreads.len() < KEPT_MAX && spread.buffer_bytes() <= KEPT_BYTES_MAX {
+        if self.spare_spreads.len() < SPREADS_KEPT_MAX && spread.buffer_bytes() <= SPREAD_KEPT_BYTES_MAX {
             self.spare_spreads.push(spread);
         }
     }

@@ -15,6 +15,7 @@
 //! anew more than once. Commands of one shard that had to wait carry the greatest rank in front of
 //! them: whoever waits for them waits, in truth, for that one.
 
+use crate::limits::SCRATCH_KEYS_MAX;
 use std::collections::HashMap;
 
 /// How a key is held.
@@ -40,9 +41,6 @@ const NONE: u32 = u32::MAX;
 
 /// The line of the whole shard: who wants one key shares it, who wants all keys has it alone.
 const WHOLE_SHARD: u32 = 0;
-
-/// A table that was larger is given back when nothing is held: a command on a million keys comes once.
-const PLACES_KEPT_MAX: usize = 4096;
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,7 +280,7 @@ impl Locks {
             place = next;
         }
         self.claims.give_back(claim);
-        if self.is_idle() && self.places.slots.len() > PLACES_KEPT_MAX {
+        if self.is_idle() && self.places.slots.len() > SCRATCH_KEYS_MAX {
             *self = Locks { next_waiter: self.next_waiter, ..Locks::default() };
         }
     }
@@ -490,77 +488,4 @@ impl Locks {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn released(locks: &mut Locks, id: ClaimId) -> Vec<ClaimId> {
-        let mut granted = Vec::new();
-        locks.release(id, &mut granted);
-        granted
-    }
-
-    #[test]
-    fn readers_share_and_a_writer_waits_its_turn() {
-        let mut locks = Locks::default();
-        let key = [(7, Mode::Shared)];
-        assert_eq!(locks.claim(1, Manner::AtOnce, Some(&key)), Claimed::Granted);
-        assert_eq!(locks.claim(2, Manner::AtOnce, Some(&key)), Claimed::Granted);
-        assert!(locks.permits(&key));
-        assert!(!locks.permits(&[(7, Mode::Exclusive)]));
-        assert_eq!(locks.claim(3, Manner::AtOnce, Some(&[(7, Mode::Exclusive)])), Claimed::Waits);
-        assert!(!locks.permits(&key), "a reader does not pass a writer that waits");
-        assert!(released(&mut locks, 1).is_empty());
-        assert_eq!(released(&mut locks, 2), [3]);
-        assert!(released(&mut locks, 3).is_empty());
-        assert!(locks.is_idle() && locks.lines.len() == 1 && locks.places.len() == 0);
-    }
-
-    #[test]
-    fn a_smaller_number_that_comes_late_is_refused() {
-        let mut locks = Locks::default();
-        assert_eq!(locks.claim(6, Manner::AtOnce, Some(&[(1, Mode::Exclusive)])), Claimed::Granted);
-        assert_eq!(
-            locks.claim(5, Manner::AtOnce, Some(&[(1, Mode::Exclusive), (2, Mode::Shared)])),
-            Claimed::Refused
-        );
-        assert_eq!(
-            locks.claim(4, Manner::AtOnce, Some(&[(2, Mode::Shared)])),
-            Claimed::Granted,
-            "a refusal leaves nothing behind"
-        );
-    }
-
-    #[test]
-    fn a_waiting_command_passes_its_number_on() {
-        let mut locks = Locks::default();
-        assert_eq!(locks.claim(5, Manner::AtOnce, Some(&[(1, Mode::Shared)])), Claimed::Granted);
-        let waiter = locks.wait(&[(1, Mode::Exclusive)]);
-        // 3 would wait for the waiter, which waits for 5: that is waiting for a greater number.
-        assert_eq!(locks.claim(3, Manner::AtOnce, Some(&[(1, Mode::Shared)])), Claimed::Refused);
-        assert_eq!(locks.claim(8, Manner::AtOnce, Some(&[(1, Mode::Shared)])), Claimed::Waits);
-        assert_eq!(released(&mut locks, 5), [waiter]);
-        assert_eq!(released(&mut locks, waiter), [8]);
-    }
-
-    #[test]
-    fn the_whole_shard_conflicts_with_every_key() {
-        let mut locks = Locks::default();
-        assert_eq!(locks.claim(1, Manner::AtOnce, Some(&[(1, Mode::Shared)])), Claimed::Granted);
-        assert_eq!(locks.claim(2, Manner::AtOnce, None), Claimed::Waits);
-        assert!(!locks.permits(&[(9, Mode::Shared)]));
-        assert_eq!(released(&mut locks, 1), [2]);
-        assert!(!locks.permits(&[(9, Mode::Shared)]));
-        assert!(released(&mut locks, 2).is_empty());
-        assert!(locks.permits(&[(9, Mode::Exclusive)]));
-    }
-
-    #[test]
-    fn a_claim_that_gives_up_lets_the_next_one_through() {
-        let mut locks = Locks::default();
-        assert_eq!(locks.claim(1, Manner::AtOnce, Some(&[(1, Mode::Exclusive)])), Claimed::Granted);
-        assert_eq!(locks.claim(2, Manner::AtOnce, Some(&[(1, Mode::Exclusive)])), Claimed::Waits);
-        assert_eq!(locks.claim(3, Manner::AtOnce, Some(&[(1, Mode::Exclusive)])), Claimed::Waits);
-        assert!(released(&mut locks, 2).is_empty());
-        assert_eq!(released(&mut locks, 1), [3]);
-    }
-}
+mod tests;

@@ -24,13 +24,15 @@ pub enum Purpose {
     Command,
     /// `EXEC`: the replies of all commands as an array, unless a watched key has changed.
     Exec {
-        /// Keys under `WATCH`.
-        watched: Vec<Watched>,
+        /// Keys under `WATCH`, each with the moment since when. Its shards still have to be told that it has ended.
+        watched: Vec<(Watched, u64)>,
     },
-    /// `WATCH`: a look at these keys is wanted.
+    /// `WATCH`.
     Watch {
-        /// The keys; what is seen is filled in.
+        /// The keys.
         watched: Vec<Watched>,
+        /// Since when each of them is watched; filled in.
+        moments: Vec<u64>,
     },
 }
 
@@ -77,8 +79,10 @@ struct Share {
 enum Round {
     /// Nothing yet: claims only.
     None,
-    /// A look at watched keys.
-    Look { shares: Vec<Share> },
+    /// Whether watched keys were touched.
+    Look,
+    /// That keys are watched. By key: its shard.
+    Watch { shards: Vec<u16> },
     /// Commands of this range, each with its shares in order of its keys.
     Calls { shares: Vec<(usize, Vec<Share>)> },
     /// Values for a command that hops.
@@ -155,6 +159,7 @@ impl Transaction {
         if self.claimed.is_empty() {
             return self.advance(scope);
         }
+        // What a claim's work sees cannot change any more; but what it does would be done again by another start.
         let mut work = self.look_round(scope.shared);
         let mut messages = Messages::new();
         for &shard in &self.claimed {
@@ -229,9 +234,9 @@ impl Transaction {
     /// Begins the next round, or ends.
     fn advance(&mut self, scope: &mut Scope<'_>) -> Step {
         let mut work: Vec<Option<Work>> = Vec::new();
-        if let Purpose::Watch { .. } = self.purpose {
-            if !matches!(self.round, Round::Look { .. }) {
-                work = self.look_round(scope.shared);
+        if let Purpose::Watch { watched, moments } = &self.purpose {
+            if moments.len() < watched.len() {
+                work = self.watch_round(scope.shared);
             }
         } else if !self.aborted {
             work = self.next_round(scope);
@@ -279,23 +284,30 @@ impl Transaction {
             | Round::Apply { command, .. }
             | Round::Ask { command }
             | Round::Store { command, .. } => command + 1,
-            Round::None | Round::Look { .. } => self.replies.len(),
+            Round::None | Round::Look | Round::Watch { .. } => self.replies.len(),
         }
     }
 
+    /// Has the shards look whether watched keys were touched.
     fn look_round(&mut self, shared: &Shared) -> Vec<Option<Work>> {
-        let (Purpose::Exec { watched } | Purpose::Watch { watched }) = &self.purpose else {
-            return self.answers.iter().map(|_| None).collect();
-        };
-        let mut keys: Vec<Vec<Watched>> = self.answers.iter().map(|_| Vec::new()).collect();
-        let mut shares = Vec::new();
-        for w in watched {
-            let shard = shard_of(shared, &w.key);
-            shares.push(Share { shard, at: keys[shard as usize].len() });
-            keys[shard as usize].push(w.clone());
+        let mut keys: Vec<Vec<(Watched, u64)>> = self.answers.iter().map(|_| Vec::new()).collect();
+        if let Purpose::Exec { watched } = &self.purpose
+            && !watched.is_empty()
+        {
+            watched.iter().for_each(|w| keys[shard_of(shared, &w.0.key) as usize].push(w.clone()));
+            self.round = Round::Look;
         }
-        self.round = Round::Look { shares };
         keys.into_iter().map(|keys| (!keys.is_empty()).then_some(Work::Look(keys))).collect()
+    }
+
+    /// Has the shards watch keys.
+    fn watch_round(&mut self, shared: &Shared) -> Vec<Option<Work>> {
+        let mut keys: Vec<Vec<Watched>> = self.answers.iter().map(|_| Vec::new()).collect();
+        let Purpose::Watch { watched, .. } = &self.purpose else { unreachable!("only WATCH does") };
+        let shards: Vec<u16> = watched.iter().map(|w| shard_of(shared, &w.key)).collect();
+        watched.iter().zip(&shards).for_each(|(w, &shard)| keys[shard as usize].push(w.clone()));
+        self.round = Round::Watch { shards };
+        keys.into_iter().map(|keys| (!keys.is_empty()).then_some(Work::Watch(keys))).collect()
     }
 
     /// Shares of the next round, by shard. Session commands on the way run at once.
@@ -505,9 +517,17 @@ impl Transaction {
         self.answers = answers.iter().map(|_| None).collect();
         match std::mem::replace(&mut self.round, Round::None) {
             Round::None => {}
-            Round::Look { shares } => {
-                self.settle_look(&shares, &answers);
-                self.round = Round::Look { shares };
+            Round::Look => {
+                self.aborted = answers.iter().flatten().any(|answer| matches!(answer, Answer::Touched(true)));
+            }
+            Round::Watch { shards } => {
+                let moment = |shard: &u16| match &answers[*shard as usize] {
+                    Some(Answer::Watched(moment)) => *moment,
+                    other => unreachable!("keys were to be watched, not {other:?}"),
+                };
+                if let Purpose::Watch { moments, .. } = &mut self.purpose {
+                    *moments = shards.iter().map(moment).collect();
+                }
             }
             Round::Calls { shares } => {
                 for (command, own) in shares {
@@ -547,24 +567,6 @@ impl Transaction {
             }
         }
         None
-    }
-
-    fn settle_look(&mut self, shares: &[Share], answers: &[Option<Answer>]) {
-        let seen = |share: &Share| match &answers[share.shard as usize] {
-            Some(Answer::Seen(seen)) => Some(seen[share.at]),
-            other => unreachable!("a look was asked for, not {other:?}"),
-        };
-        match &mut self.purpose {
-            Purpose::Exec { watched } => {
-                self.aborted = watched.iter().zip(shares).any(|(w, share)| w.seen != seen(share));
-            }
-            Purpose::Watch { watched } => {
-                for (w, share) in watched.iter_mut().zip(shares) {
-                    w.seen = seen(share);
-                }
-            }
-            Purpose::Command => {}
-        }
     }
 
     fn settle_ask(&mut self, command: usize, parts: &[Vec<u8>]) {

@@ -41,7 +41,7 @@ pub mod serve;
 
 use crate::command::{Asker, Fault, Gathered, Outcome};
 use crate::protocol::Proto;
-use crate::session::{Queued, Seen, Watched};
+use crate::session::{Queued, Watched};
 use crate::shard::Meta;
 use crate::shard::locks::{Manner, Mode};
 use std::sync::Arc;
@@ -81,6 +81,8 @@ pub enum ToShard {
     },
     /// Give the keys back, held or waited for.
     Release,
+    /// One client less watches these keys. Concerns no command; nothing answers it.
+    Unwatch(Vec<Watched>),
 }
 
 /// What a shard answers.
@@ -109,8 +111,10 @@ pub enum Work {
     Go,
     /// Drop the parts that are kept.
     Forget,
-    /// What is under these keys, for `WATCH`.
-    Look(Vec<Watched>),
+    /// Begin to watch these keys.
+    Watch(Vec<Watched>),
+    /// Has any of these watched keys been touched since that moment?
+    Look(Vec<(Watched, u64)>),
     /// A question to every core.
     Ask {
         /// Row of the command.
@@ -168,8 +172,10 @@ pub enum Answer {
     Gathered(Vec<Option<Gathered>>),
     /// To `Work::Apply`.
     Applied(Result<(), Fault>),
-    /// To `Work::Look`, one per key. A key that was absent and has been ever since looks as it did.
-    Seen(Vec<Seen>),
+    /// To `Work::Watch`: the moment.
+    Watched(u64),
+    /// To `Work::Look`.
+    Touched(bool),
     /// To `Work::Ask`.
     Asked(Vec<u8>),
     /// To parts that write, and to `Work::Prepare`.

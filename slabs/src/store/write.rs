@@ -96,17 +96,20 @@ impl Store {
         let Some((_, old)) = self.find_live(hash, key, now_ms) else { return Ok(false) };
         let raw = self.pages.raw(old);
         let version = raw.version();
+        let touched = self.touched(hash);
         let raw = if layout_of(meta, raw.is_large()) & 0xf0 == raw.layout() & 0xf0 {
             self.recount_expiry(old, meta.expire_at_ms);
             raw.set_meta(meta, raw.is_large());
             let version = self.next_change();
             raw.set_version(version);
+            self.note_change(hash);
             raw
         } else {
             self.rewrite(hash, old, key, raw.value_len(), meta, Old::Keep, now_ms)?
         };
         if change == Change::Keep {
             raw.set_version(version);
+            self.watches.restore(hash, touched);
         }
         self.index.stamp(hash, self.change);
         Ok(true)
@@ -247,6 +250,7 @@ impl Store {
         let raw = self.pages.raw(handle);
         let version = self.next_change();
         self.index.stamp(hash, version);
+        self.note_change(hash);
         self.note_heap_leaves(raw, meta);
         self.recount_expiry(handle, meta.expire_at_ms);
         let before = raw.chunk_bytes_used();
@@ -383,6 +387,7 @@ impl Store {
     fn enter(&mut self, hash: u64, handle: page::Handle) {
         let version = self.next_change();
         self.index.stamp(hash, version);
+        self.note_change(hash);
         let raw = self.pages.raw(handle);
         raw.set_version(version);
         let expire_at_ms = raw.expire_at_ms();
