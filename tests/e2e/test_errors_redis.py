@@ -14,7 +14,7 @@ TEMPLATES = [
     lambda word: [b"CLIENT", b"KILL", b"TYPE", word],
     lambda word: [b"CLIENT", b"KILL", b"USER", word],
     lambda word: [b"CONFIG", b"SET", word, b"x"],
-    lambda word: [b"CONFIG", b"SET", b"MaxMemory", word],
+    lambda word: [b"CONFIG", b"SET", b"TimeOut", word],
     lambda word: [b"DEBUG", word, b"x"],
     lambda word: [b"EXPIRE", b"k", b"10", word],
     lambda word: [b"HELLO", b"3", word],
