@@ -105,6 +105,32 @@ const MGET: Shape = Shape {
     reply: b"*100\r\n",
 };
 
+const MSET: Shape = Shape {
+    name: "mset 100",
+    socket: RESP,
+    keys: 100,
+    request: |keys| {
+        let value = value();
+        let pairs = keys.iter().flat_map(|key| [key.as_str(), &value]);
+        resp(&["MSET"].into_iter().chain(pairs).collect::<Vec<_>>())
+    },
+    reply_bytes: "+OK\r\n".len(),
+    reply: b"+OK\r\n",
+};
+
+/// `UNLINK` of keys that are not there costs what its coordination costs.
+const UNLINK: Shape = Shape {
+    name: "unlink 100 absent",
+    socket: RESP,
+    keys: 100,
+    request: |keys| {
+        let absent: Vec<String> = keys.iter().map(|key| key.replace("key", "not")).collect();
+        resp(&[&["UNLINK"], &words(&absent)[..]].concat())
+    },
+    reply_bytes: ":0\r\n".len(),
+    reply: b":0\r\n",
+};
+
 const MC_GET: Shape = Shape {
     name: "mc get",
     socket: MEMCACHE,
@@ -192,6 +218,8 @@ fn main() {
         (&GET, &[1usize, 16, 128][..]),
         (&SET, &[1, 16, 128]),
         (&MGET, &[1]),
+        (&MSET, &[1]),
+        (&UNLINK, &[1]),
         (&MC_GET, &[1, 16, 128]),
         (&MC_SET, &[1, 16]),
         (&MC_GET_MANY, &[1]),
@@ -214,6 +242,8 @@ fn main() {
         ("both shards: ", &GET, Which::All, 16),
         ("other shard: ", &SET, Which::Of(1), 16),
         ("both shards: ", &MGET, Which::All, 1),
+        ("both shards: ", &MSET, Which::All, 1),
+        ("both shards: ", &UNLINK, Which::All, 1),
     ] {
         measure(&bench, &mut two, keys, (name, shape, which), pipeline);
     }

@@ -40,6 +40,16 @@ pub const INPUT_SHARE: u64 = 4;
 /// But at least this much, so that a small cache takes a large value (or refuses it as a value).
 pub const INPUTS_BYTES_MIN: u64 = 16 << 20;
 
+/// Keys for which the scratch of a command on many keys, and an idle lock table, keep their memory: a command on a million
+/// keys comes once.
+pub const SCRATCH_KEYS_MAX: usize = 4096;
+
+/// Ended commands on several shards whose buffers one core keeps for the next: as many as run at once on a busy core.
+pub const SPREADS_KEPT_MAX: usize = 64;
+
+/// The size up to which such buffers are kept.
+pub const SPREAD_KEPT_BYTES_MAX: usize = 64 << 10;
+
 /// Mails between two cores that may be under way; a full ring holds back reading from clients.
 pub const MESH_RING_MAILS: usize = 4096;
 

@@ -2,6 +2,7 @@
 //! bytes and buffers of its connection live in `connection`.
 
 use crate::protocol::{Args, Proto, Span};
+use std::collections::HashMap;
 
 /// Index of a session in its core's table; the same number as its connection's.
 pub type SessionId = u32;
@@ -76,29 +77,13 @@ pub struct Multi {
     pub refused: bool,
 }
 
-/// What a look at a key finds, for `WATCH`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// An item of this version.
-    Version(u32),
-    /// Nothing.
-    Nothing {
-        /// The moment in the databases' past (`shard::past`).
-        moment: u64,
-        /// The store's last change at that time.
-        change: u32,
-    },
-}
-
 /// A key under `WATCH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Watched {
     /// Logical database at the time of `WATCH`.
     pub db: u8,
     /// The key.
-    pub key: Vec<u8>,
-    /// What was there then.
-    pub seen: Option<Seen>,
+    pub key: Box<[u8]>,
 }
 
 /// One client.
@@ -138,14 +123,14 @@ pub struct Session {
     pub no_evict: bool,
     /// `CLIENT NO-TOUCH`: reads do not count as use.
     pub no_touch: bool,
-    /// `MONITOR`: it is sent every command.
+    /// `MONITOR`: it is sent every command. [`Sessions::set_monitor`] sets it.
     pub monitor: bool,
     /// `READONLY` was said; changes nothing on a lone primary, but `CLIENT LIST` shows it.
     pub readonly: bool,
     /// Between `MULTI` and `EXEC`.
     pub multi: Option<Multi>,
-    /// Keys under `WATCH`.
-    pub watched: Vec<Watched>,
+    /// Keys under `WATCH`, and since which moment of their shard's. Their shards know of them too: only the core forgets one.
+    pub watched: HashMap<Watched, u64>,
     /// Commands executed.
     pub commands: u64,
     /// Bytes read and sent, for `CLIENT LIST`.
@@ -187,7 +172,7 @@ impl Session {
             monitor: false,
             readonly: false,
             multi: None,
-            watched: Vec::new(),
+            watched: HashMap::new(),
             commands: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -205,6 +190,7 @@ pub struct Sessions {
     connected: u32,
     /// Sessions marked for closing since the core last looked.
     pub doomed: Vec<SessionId>,
+    monitors: Vec<SessionId>,
 }
 
 impl Sessions {
@@ -248,6 +234,27 @@ impl Sessions {
     /// True where nobody is connected.
     pub fn is_empty(&self) -> bool {
         self.connected == 0
+    }
+
+    /// A client enters or leaves `MONITOR`. Returns whether that is news.
+    pub fn set_monitor(&mut self, id: SessionId, on: bool) -> bool {
+        if let Some(session) = self.get_mut(id) {
+            session.monitor = on;
+        }
+        let known = self.monitors.iter().position(|monitor| *monitor == id);
+        match (on, known) {
+            (true, None) => self.monitors.push(id),
+            (false, Some(at)) => {
+                self.monitors.remove(at);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Clients in `MONITOR`.
+    pub fn monitors(&self) -> &[SessionId] {
+        &self.monitors
     }
 
     /// Marks a client for closing at the end of this turn.

@@ -248,10 +248,16 @@ impl Raw {
         self.set_state(PINNED, on);
     }
 
-    /// The item left the index and only a pin keeps the chunk.
+    /// The item is not in the index: only a pin keeps the chunk, or it is staged.
     pub(crate) fn orphan(self) {
         self.set_state(LIVE, false);
         self.set_state(ORPHAN, true);
+    }
+
+    /// An item that was kept out of the index is going to be in it.
+    pub(crate) fn adopt(self) {
+        self.set_state(ORPHAN, false);
+        self.set_state(LIVE, true);
     }
 
     #[inline]

@@ -32,7 +32,8 @@
 //! value, rounded up to a chunk (at most an eighth, 5 % on average), and about 12.5 bytes of the index. All of that is in
 //! the [`Ledger`], which stays within the budget but for one page and one large value: a large value may be taken before
 //! its room is made, which the following writes (and [`Store::settle`]) then do in steps. What pins hold comes on top.
-//! Heap structures of the caller's count as much as it says with [`Store::charge`].
+//! Heap structures of the caller's count as much as it says with [`Store::charge`]. Several writes are made together or
+//! not at all by finding room for each first ([`Store::stage`]).
 //!
 //! # Limits
 //!
@@ -91,4 +92,4 @@ pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Meta, Refused};
 pub use options::{BuildError, EvictionGoal, Options, Policy, UnknownPolicy, VALUE_BYTES_MAX};
 pub use pin::Pin;
 pub use stats::{ClassStats, Counters, ExpiryStats, SweepReport};
-pub use store::Store;
+pub use store::{Staged, Store};

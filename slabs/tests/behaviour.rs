@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use slabs::{Change, Key, Kind, Meta, Options, Refused, Store};
+use slabs::{Change, Key, Kind, Meta, Options, Policy, Refused, Store};
 
 fn store(budget_bytes: u64) -> Store {
     Store::new(&Options { budget_bytes, huge_pages: false, ..Options::default() }).unwrap()
@@ -254,4 +254,124 @@ fn a_million_due_keys_are_reclaimed_by_slices_that_follow_them() {
     let stats = store.expiry(1500);
     assert_eq!((stats.volatile, stats.unreclaimed, stats.late_ms, stats.late_ms_max), (500_000, 0, 0, 500));
     assert_eq!(store.counters().expired, 500_000);
+}
+
+fn key<'a>(store: &Store, db: u8, bytes: &'a [u8]) -> Key<'a> {
+    Key::new(store.hasher(), db, bytes)
+}
+
+/// Values that are staged take their room before they are there, and give it back.
+#[test]
+fn staged_values_are_stored_all_or_none_in_a_full_store() {
+    let options = Options {
+        budget_bytes: 2 << 20,
+        huge_pages: false,
+        policy: Policy::NoEviction,
+        ..Options::default()
+    };
+    let mut store = Store::new(&options).unwrap();
+    let meta = Meta::default();
+    let value = |number: u32| vec![number as u8; [10, 300, 5000, 40_000][number as usize % 4]];
+    let mut twin: HashMap<u32, Vec<u8>> = HashMap::new();
+    let (mut stored, mut refused) = (0, 0);
+    for round in 0..3000u32 {
+        // Some keys are new, some have a value of the same or of another size.
+        let pairs: Vec<(u32, Vec<u8>)> =
+            (0..1 + round % 7).map(|n| ((round * 31 + n * 17) % 600, value(round + n))).collect();
+        let mut staged = Vec::new();
+        let mut full = false;
+        for (number, value) in &pairs {
+            let bytes = number.to_le_bytes();
+            let key = key(&store, 0, &bytes);
+            match store.stage(&key, value, &meta, 1) {
+                Ok(room) => staged.push(room),
+                Err(error) => {
+                    assert_eq!(error, Refused::NoMemory);
+                    full = true;
+                    break;
+                }
+            }
+        }
+        assert!(store.ledger().total() <= store.ledger().budget + (48 << 10));
+        if full {
+            refused += 1;
+            staged.into_iter().for_each(|room| store.unstage(room));
+            let gone = (round * 7) % 600;
+            remove(&mut store, &gone.to_le_bytes());
+            twin.remove(&gone);
+        } else {
+            stored += 1;
+            // What comes between must not take the room; nor is it found, swept or scanned.
+            let other = key(&store, 0, b"between");
+            let _ = store.put(&other, &[0; 900], &meta, 1);
+            store.remove(&other, 1);
+            store.sweep(1, 100);
+            for ((number, value), room) in pairs.into_iter().zip(staged) {
+                let bytes = number.to_le_bytes();
+                let key = key(&store, 0, &bytes);
+                store.commit(room, &key, &value, &meta, 1).expect("room was kept for it");
+                twin.insert(number, value);
+            }
+        }
+        assert_eq!(store.len(), twin.len() as u64);
+    }
+    assert!(stored > 100 && refused > 100, "{stored} {refused}");
+    for (number, value) in &twin {
+        let bytes = number.to_le_bytes();
+        let key = key(&store, 0, &bytes);
+        assert_eq!(store.peek(&key, 1).unwrap().value(), value);
+    }
+}
+
+/// A watch tells of every change that a client could see, and of no other.
+#[test]
+fn a_watched_key_is_touched_by_what_changes_it() {
+    let mut store = store(8 << 20);
+    let meta = Meta::default();
+    let (a, b) = (key(&store, 0, b"a"), key(&store, 0, b"b"));
+    let elsewhere = key(&store, 1, b"a");
+    let mut change = |what: &str, touches: bool, change: &mut dyn FnMut(&mut Store)| {
+        let since = store.watch(&a, 5);
+        change(&mut store);
+        assert_eq!(store.touched_since(&a, since, 100), touches, "{what}");
+        store.unwatch(&a);
+        assert_eq!(store.watched(), 0, "{what}");
+    };
+    change("nothing", false, &mut |_| {});
+    change("another key", false, &mut |store| store.put(&b, b"1", &meta, 5).unwrap());
+    change("another database", false, &mut |store| store.put(&elsewhere, b"1", &meta, 5).unwrap());
+    change("stored", true, &mut |store| store.put(&a, b"1", &meta, 5).unwrap());
+    change("read", false, &mut |store| assert!(store.get(&a, 5).is_some()));
+    change("stored again", true, &mut |store| store.put(&a, b"1", &meta, 5).unwrap());
+    change("in another chunk", true, &mut |store| store.put(&a, &[1; 500], &meta, 5).unwrap());
+    change("touched", false, &mut |store| assert!(store.set_expiry(&a, 900, Change::Keep, 5).unwrap()));
+    change("expiry", true, &mut |store| assert!(store.set_expiry(&a, 50, Change::New, 5).unwrap()));
+    change("died", true, &mut |store| assert!(store.get(&a, 60).is_none()));
+    change("came and went", true, &mut |store| {
+        store.put(&a, b"1", &meta, 5).unwrap();
+        store.remove(&a, 5);
+    });
+    change("came and expired", true, &mut |store| {
+        store.put(&a, b"1", &Meta { expire_at_ms: 50, ..meta }, 5).unwrap();
+    });
+    for moves in
+        [|store: &mut Store| store.swap_watches(0, 2, 5), |store: &mut Store| store.move_watches(0, 2, 5)]
+    {
+        let since = store.watch(&a, 60);
+        store.remove(&a, 60);
+        let since = since.max(store.watch(&a, 60));
+        store.unwatch(&a);
+        moves(&mut store);
+        let there = key(&store, 2, b"a");
+        assert!(!store.touched_since(&there, since, 60), "the key was in neither");
+        store.unwatch(&there);
+        assert_eq!(store.watched(), 0);
+    }
+    store.put(&key(&store, 0, b"a"), b"1", &meta, 5).unwrap();
+    let since = store.watch(&a, 5);
+    store.swap_watches(0, 2, 5);
+    let there = key(&store, 2, b"a");
+    assert!(store.touched_since(&there, since, 5), "the key was in one of them");
+    store.unwatch(&there);
+    assert_eq!(store.watched(), 0);
 }

@@ -35,6 +35,8 @@ pub enum Fault {
         before: &'static str,
         /// The client's bytes.
         bytes: Vec<u8>,
+        /// What stands behind them.
+        after: Cow<'static, str>,
     },
     /// Any other text, with its code (`ERR ...`).
     Text(Cow<'static, str>),
@@ -46,7 +48,12 @@ impl Fault {
         Fault::Text(Cow::Borrowed(text))
     }
 
-    /// The line that a RESP client reads, without the leading `-`.
+    /// An error that quotes a client's bytes between two fixed texts.
+    pub fn quoted(before: &'static str, bytes: &[u8], after: &'static str) -> Fault {
+        Fault::Quoted { before, bytes: bytes.to_vec(), after: Cow::Borrowed(after) }
+    }
+
+    /// The line that a RESP client reads, without the leading `-`; of one that quotes, what stands before the quotation.
     pub fn line(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Fault::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
@@ -70,9 +77,12 @@ impl Fault {
     /// Writes the error reply of a RESP client.
     pub fn write(&self, reply: &mut Reply<'_>) {
         match self {
-            Fault::Quoted { before, bytes } => {
+            Fault::Quoted { before, bytes, after } => {
                 let shown = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-                reply.error_bytes(&[before.as_bytes(), shown].concat());
+                let line = [before.as_bytes(), shown, after.as_bytes()].concat();
+                // Redis cuts line ends off the end, and makes blanks of the others.
+                let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
+                reply.error_bytes(&line[..end]);
             }
             _ => reply.error(&self.line()),
         }

@@ -20,6 +20,7 @@ pub(crate) mod one_shard;
 pub mod redact;
 pub mod run;
 pub mod server;
+pub mod stores;
 pub mod strings;
 pub mod syntax;
 pub mod table;
@@ -90,10 +91,20 @@ pub enum Merge {
     Array,
     /// The sum of the parts' counts, as an integer.
     Sum,
-    /// `OK`; a fault of a part is the reply.
-    Ok,
+    /// `OK`. The parts are keys with their strings, and all are stored or none (`stores`).
+    Store,
+    /// The same for keys that must not exist: 1, or 0 and nothing is stored.
+    StoreNew,
     /// The parts' replies in order, then memcached's `END`. Needs no atomicity.
     Lines,
+}
+
+impl Merge {
+    /// Whether all parts must be found possible before any of them is made.
+    #[inline]
+    pub fn stores(self) -> bool {
+        matches!(self, Merge::Store | Merge::StoreNew)
+    }
 }
 
 /// A copy of an item taken from one shard on its way to others.
@@ -149,7 +160,8 @@ pub type MergeFn = fn(Args<'_>, &[Vec<u8>], &Asker, &mut Reply<'_>) -> Result<Ou
 pub struct Hops {
     /// The keys it concerns; may refuse wrong arguments before anything is touched.
     pub keys: fn(Args<'_>, db: u8, databases: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault>,
-    /// The decision, given what was found under each key, in order. Writes the reply.
+    /// The decision, given what was found under each key, in order. Writes the reply. Of the writes one stores
+    /// something at most: it may be refused, and then none is made.
     pub decide: DecideFn,
 }
 
@@ -202,6 +214,8 @@ pub enum Effect {
     CloseAfterReply,
     /// Close at once without a reply (`SHUTDOWN` that succeeds, memcached's `quit`).
     CloseNow,
+    /// Forget the keys under `WATCH`.
+    Unwatch,
     /// Stop the whole server.
     Shutdown,
     /// Hold this client's next command for so many microseconds of `mono_us` (`DEBUG SLEEP`).
@@ -250,11 +264,11 @@ pub enum Handler {
     Session(SessionFn),
     /// One key on one shard.
     Shard(ShardFn),
-    /// The same for each key (with the `stride - 1` arguments behind it), then a merge. Atomic over all keys save for `Merge::Lines`.
+    /// The same for each key (with the argument behind it, if `stride` is 2), then a merge. Atomic over all keys save for `Merge::Lines`.
     Spread {
         /// The part for one key.
         each: ShardFn,
-        /// Arguments per key.
+        /// Arguments per key: 1 or 2.
         stride: usize,
         /// How the reply is made.
         merge: Merge,

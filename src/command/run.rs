@@ -4,8 +4,10 @@
 //!
 //! It refuses to lock, to record changes and to look at `DENYOOM`: that is the caller's.
 
-use super::{Call, Command, Fault, Gathered, Handler, Hops, KeyRef, Merge, Outcome, ShardFn, Write, flag};
-use crate::limits::BATCH_REQUESTS_MAX;
+use super::{
+    Call, Command, Fault, Gathered, Handler, Hops, KeyRef, Merge, Outcome, ShardFn, Write, flag, stores,
+};
+use crate::limits::{BATCH_REQUESTS_MAX, SCRATCH_KEYS_MAX};
 use crate::protocol::{Args, Reply};
 use crate::shard::{Key, Shard};
 use slabs::Hasher;
@@ -85,6 +87,9 @@ impl Spread {
         touch: bool,
         reply: &mut Reply<'_>,
     ) -> Result<Outcome, Fault> {
+        if self.merge.stores() {
+            return self.store(shard, args, db, hasher, reply);
+        }
         let physical = shard.physical(db);
         let mut whole = Outcome::READ;
         let mut refused = None;
@@ -127,10 +132,49 @@ impl Spread {
         match self.merge {
             Merge::Array => {}
             Merge::Sum => reply.int(whole.count),
-            Merge::Ok => reply.ok(),
+            Merge::Store | Merge::StoreNew => unreachable!("stored above"),
             Merge::Lines => reply.line("END"),
         }
         Ok(whole)
+    }
+
+    /// Stores all pairs, or none.
+    fn store(
+        &self,
+        shard: &mut Shard,
+        args: Args<'_>,
+        db: u8,
+        hasher: &Hasher,
+        reply: &mut Reply<'_>,
+    ) -> Result<Outcome, Fault> {
+        let physical = shard.physical(db);
+        let mut hashes = std::mem::take(&mut shard.hashes);
+        let mut room = std::mem::take(&mut shard.room);
+        hashes.clear();
+        let keys = args.from(self.first);
+        hashes.extend(keys.iter().step_by(2).map(|key| hasher.hash(key)));
+        let pairs = hashes.iter().enumerate().map(|(place, &hash)| {
+            (Key { db: physical, bytes: &keys[2 * place], hash }, &keys[2 * place + 1])
+        });
+        let exists = self.merge == Merge::StoreNew && stores::any_exists(shard, pairs.clone());
+        let done = if exists {
+            Ok(())
+        } else {
+            stores::find_room(shard, pairs.clone(), &mut room)
+                .map_err(|(_, fault)| fault)
+                .and_then(|()| stores::store(shard, pairs, &mut room))
+        };
+        hashes.clear();
+        hashes.shrink_to(SCRATCH_KEYS_MAX);
+        room.shrink_to(SCRATCH_KEYS_MAX);
+        (shard.hashes, shard.room) = (hashes, room);
+        done?;
+        if self.merge == Merge::Store {
+            reply.ok()
+        } else {
+            reply.int(i64::from(!exists))
+        }
+        Ok(Outcome::changed_if(!exists))
     }
 }
 

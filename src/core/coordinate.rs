@@ -1,6 +1,7 @@
 //! Multi-shard commands of this core's clients: what `transaction::coordinator` asks for is sent, and
 //! what comes back is given to it. A client's further requests wait until its command is done.
 
+use super::spread::Spread;
 use super::{Client, Core, Mail};
 use crate::command::{Context, Effect, Handler};
 use crate::connection::Hold;
@@ -12,7 +13,24 @@ use crate::transaction::plan::Claims;
 use crate::transaction::{FromShard, Ticket};
 
 /// A command under way, and whose it is.
-pub(super) struct Running {
+pub(super) enum Running {
+    /// A program of commands.
+    Program(Box<Program>),
+    /// A spread command by itself.
+    Spread(Box<Spread>),
+}
+
+impl Running {
+    fn number(&self) -> u64 {
+        match self {
+            Running::Program(program) => program.transaction.number,
+            Running::Spread(spread) => spread.number(),
+        }
+    }
+}
+
+/// A program under way, and whose it is.
+pub(super) struct Program {
     transaction: Transaction,
     origin: Origin,
     client: Client,
@@ -33,31 +51,40 @@ impl Core {
         self.connections[id as usize].hold = Hold::Transaction;
         let on_behalf = coordinator::Client { asker: client.asker, touch: client.touch };
         let transaction = Transaction::new(purpose, on_behalf, commands, claims);
-        let slot = self.running_free.pop().unwrap_or_else(|| {
+        let slot = self.running_slot();
+        let program = Box::new(Program { transaction, origin, client: *client });
+        self.step(slot, program, |transaction, scope| Some(transaction.start(scope)));
+    }
+
+    /// A free slot for a command under way.
+    pub(super) fn running_slot(&mut self) -> u32 {
+        self.running_free.pop().unwrap_or_else(|| {
             self.running.push(None);
             self.running.len() as u32 - 1
-        });
-        self.step(slot, Running { transaction, origin, client: *client }, |transaction, scope| {
-            Some(transaction.start(scope))
-        });
+        })
     }
 
     /// A shard's answer.
     pub(super) fn coordinate(&mut self, from: u16, ticket: Ticket, answer: FromShard) {
         let slot = ticket.slot;
         let Some(running) = self.running[slot as usize].take() else { return };
-        if running.transaction.number != ticket.number {
+        if running.number() != ticket.number {
             self.running[slot as usize] = Some(running);
             return;
         }
-        self.step(slot, running, |transaction, scope| transaction.answered(from, answer, scope));
+        match running {
+            Running::Spread(spread) => self.spread_answered(slot, spread, from, answer),
+            Running::Program(program) => {
+                self.step(slot, program, |transaction, scope| transaction.answered(from, answer, scope));
+            }
+        }
     }
 
     /// Takes a program one step on, and does what the step says.
     fn step(
         &mut self,
         slot: u32,
-        mut running: Running,
+        mut running: Box<Program>,
         step: impl FnOnce(&mut Transaction, &mut Scope<'_>) -> Option<Step>,
     ) {
         let shared = self.shared.clone();
@@ -72,17 +99,17 @@ impl Core {
         let done = step(&mut running.transaction, &mut scope);
         running.client = client;
         match done {
-            None => self.running[slot as usize] = Some(running),
+            None => self.running[slot as usize] = Some(Running::Program(running)),
             Some(Step::Send(messages)) => {
                 let number = running.transaction.number;
-                self.running[slot as usize] = Some(running);
+                self.running[slot as usize] = Some(Running::Program(running));
                 self.tell_shards(slot, before, number, messages);
             }
             Some(Step::Finished(messages)) => {
                 let number = running.transaction.number;
                 self.running_free.push(slot);
                 self.tell_shards(slot, before, number, messages);
-                self.finish_transaction(running);
+                self.finish_transaction(*running);
             }
         }
     }
@@ -97,24 +124,34 @@ impl Core {
         }
     }
 
-    fn finish_transaction(&mut self, running: Running) {
-        let Running { transaction, origin, .. } = running;
+    fn finish_transaction(&mut self, program: Program) {
+        let Program { transaction, origin, .. } = program;
         let mut bytes = self.pool.take();
         let (purpose, changes) = transaction.finish(&mut bytes);
         self.shard.traffic.changes += changes;
         let id = origin.connection;
         let here = self.connections.get(id as usize).is_some_and(|c| c.client_id as u32 == origin.client);
-        if here {
-            if let Purpose::Watch { watched } = purpose
-                && let Some(session) = self.sessions.get_mut(id)
-            {
-                session.watched.extend(watched);
-            }
+        match purpose {
+            Purpose::Command => {}
+            Purpose::Exec { watched } if watched.is_empty() => {}
+            Purpose::Exec { watched } => self.end_watches(watched.into_iter().map(|(key, _)| key)),
+            Purpose::Watch { watched, moments } => match self.sessions.get_mut(id).filter(|_| here) {
+                Some(session) => session.watched.extend(watched.into_iter().zip(moments)),
+                None => self.end_watches(watched.into_iter()),
+            },
+        }
+        self.end_transaction(origin, &bytes);
+        self.pool.give(bytes);
+    }
+
+    /// Gives a client its reply and lets its next request be served.
+    pub(super) fn end_transaction(&mut self, origin: Origin, bytes: &[u8]) {
+        let id = origin.connection;
+        if self.connections.get(id as usize).is_some_and(|c| c.client_id as u32 == origin.client) {
             self.connections[id as usize].hold = Hold::None;
-            self.fill(origin, &bytes);
+            self.fill(origin, bytes);
             self.mark_ready(id);
         }
-        self.pool.give(bytes);
     }
 
     /// A session command inside `EXEC`.

@@ -1,7 +1,7 @@
 //! What the driver tells: clients, bytes, finished sends, ends.
 
 use super::{Core, DOOR_MEMCACHE};
-use crate::connection::{Closing, Connection, Hold};
+use crate::connection::{Closing, Connection, Held, Hold};
 use crate::limits::{INPUT_HELD_BYTES, LARGE_INPUT_BYTES, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
 use crate::protocol::Proto;
@@ -45,7 +45,7 @@ impl Events for Core {
                 self.hold_input(id, &bytes[used..]);
             }
         } else {
-            connection.held.extend_from_slice(bytes);
+            connection.held.push(bytes, Vec::new);
             if connection.serves() {
                 self.serve_held(id);
             }
@@ -92,9 +92,13 @@ impl Events for Core {
         self.connections[id as usize].dirty = connection.dirty;
         self.connections[id as usize].ready = connection.ready;
         self.pool.give(connection.out);
-        self.pool.give(connection.held);
-        if let Some(session) = self.sessions.remove(id) {
+        self.pool.give(connection.held.into_buffer());
+        if let Some(mut session) = self.sessions.remove(id) {
+            if !session.watched.is_empty() {
+                self.end_watches(std::mem::take(&mut session.watched).into_keys());
+            }
             if session.monitor {
+                self.sessions.set_monitor(id, false);
                 self.shared.monitors.fetch_sub(1, Ordering::Relaxed);
             }
             self.shared.load[self.index as usize].fetch_sub(1, Ordering::Relaxed);
@@ -122,10 +126,7 @@ impl Core {
         if connection.closing != Closing::No {
             return;
         }
-        if connection.held.capacity() == 0 {
-            connection.held = self.pool.take();
-        }
-        connection.held.extend_from_slice(rest);
+        connection.held.push(rest, || self.pool.take());
     }
 
     /// Large requests that are still coming take a share of the memory at most; beyond it the client whose
@@ -147,7 +148,7 @@ impl Core {
                 ),
             });
             let connection = &mut self.connections[id as usize];
-            connection.held = Vec::new();
+            connection.held = Held::default();
             connection.closing = Closing::AfterReplies;
             self.mark_dirty(id);
         }
@@ -169,16 +170,13 @@ impl Core {
         if !self.connections[id as usize].serves() {
             return;
         }
-        let held = std::mem::take(&mut self.connections[id as usize].held);
-        let used = self.serve(id, &held);
+        let mut held = std::mem::take(&mut self.connections[id as usize].held);
+        let used = self.serve(id, held.rest());
         let connection = &mut self.connections[id as usize];
-        let mut held = held;
         if used == held.len() || connection.closing != Closing::No {
-            self.pool.give(held);
+            self.pool.give(held.into_buffer());
         } else {
-            if used > 0 {
-                held.drain(..used);
-            }
+            held.pass(used);
             connection.held = held;
         }
         let connection = &mut self.connections[id as usize];

@@ -5,11 +5,11 @@ use crate::command::keys::cursor::core_of;
 use crate::command::memcache::too_large_row;
 use crate::command::run::{parts_fit, run_here};
 use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn};
+use crate::limits::SCRATCH_KEYS_MAX;
 use crate::mesh::parcel::{self, Origin};
 use crate::metrics::Counter;
 use crate::protocol::{Args, Reply, Span};
 use crate::session::{Queued, SessionId};
-use crate::shard::locks::Mode;
 use crate::shard::{Key, Shard};
 use crate::shared::Shared;
 use crate::transaction::coordinator::Purpose;
@@ -133,27 +133,24 @@ impl Core {
         if let Handler::Spread { each, stride, merge: Merge::Lines } = command.handler {
             return self.lines(id, client, row, command, (each, stride), args, muted);
         }
+        if let Handler::Spread { stride, .. } = command.handler {
+            return self.spread(id, client, row, command, stride, args, muted);
+        }
         let mut keys = std::mem::take(&mut self.keys);
         let found = keys_of(command, args, client.asker.db, self.shard.databases(), &mut keys)
             .and_then(|()| parts_fit(command, args));
         let place = found.map(|()| place_of(&self.shared, args, &keys));
         let permitted = self.shard.locks.is_idle() || {
-            let mode = mode_of(command);
-            let hashes: Vec<(u64, Mode)> =
-                keys.iter().map(|key| (self.shared.hasher.hash(&args[key.arg]), mode)).collect();
-            self.shard.locks.permits(&hashes)
+            let (mode, hasher) = (mode_of(command), &self.shared.hasher);
+            let claims = keys.iter().map(|key| (hasher.hash(&args[key.arg]), mode));
+            self.shard.locks.permits_each(claims)
         };
         self.keys = keys;
         match place {
             Err(fault) => self.answer(id, client, muted, |reply| fault.write(reply)),
             Ok(Place::One(shard)) if shard != self.index => self.hop(id, client, row, shard, 0, args, muted),
             Ok(Place::One(_)) if !permitted => self.park_own(id, client, row, 0, args, muted),
-            Ok(Place::One(_) | Place::Nowhere) => {
-                let Client { asker, touch, .. } = *client;
-                self.run_into_line(id, client, row, muted, |shard, shared, reply| {
-                    run_here(command, shard, args, asker.db, &shared.hasher, touch, reply)
-                });
-            }
+            Ok(Place::One(_) | Place::Nowhere) => self.run_whole(id, client, row, command, args, muted),
             Ok(Place::Several) => {
                 let request = Queued::copy_of(row, args);
                 let mut claims = Claims::none(self.shared.cores());
@@ -187,6 +184,65 @@ impl Core {
             reply.line("END");
             Ok(outcome)
         });
+    }
+
+    /// A command whose keys are all here.
+    fn run_whole(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        command: &'static Command,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let Client { asker, touch, .. } = *client;
+        self.run_into_line(id, client, row, muted, |shard, shared, reply| {
+            run_here(command, shard, args, asker.db, &shared.hasher, touch, reply)
+        });
+    }
+
+    /// A command that is the same for each of its keys.
+    #[allow(clippy::too_many_arguments)]
+    fn spread(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        command: &'static Command,
+        stride: usize,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        if let Err(fault) = parts_fit(command, args) {
+            return self.answer(id, client, muted, |reply| fault.write(reply));
+        }
+        if self.shared.cores() == 1 && self.shard.locks.is_idle() {
+            return self.run_whole(id, client, row, command, args, muted);
+        }
+        let mut keys = std::mem::take(&mut self.key_shards);
+        keys.clear();
+        for key in args.from(command.keys.first as usize).iter().step_by(stride) {
+            let hash = self.shared.hasher.hash(key);
+            keys.push((hash, self.shard_of_key(key, hash)));
+        }
+        let shard = keys[0].1;
+        if keys.iter().any(|&(_, of)| of != shard) {
+            self.start_spread(id, client, row, args, &mut keys, muted);
+        } else if shard != self.index {
+            self.hop(id, client, row, shard, 0, args, muted);
+        } else {
+            let mode = mode_of(command);
+            let claims = keys.iter().map(|&(hash, _)| (hash, mode));
+            if self.shard.locks.is_idle() || self.shard.locks.permits_each(claims) {
+                self.run_whole(id, client, row, command, args, muted);
+            } else {
+                self.park_own(id, client, row, 0, args, muted);
+            }
+        }
+        keys.clear();
+        keys.shrink_to(SCRATCH_KEYS_MAX);
+        self.key_shards = keys;
     }
 
     /// memcached's retrieval: each key for itself, wherever it is, the lines in order, then `END`.

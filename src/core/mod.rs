@@ -14,6 +14,7 @@
 //! | `session_commands` | commands on the client's own state, `MULTI` and its kin |
 //! | `shard_side` | what other cores' requests ask of this shard; who waits for keys |
 //! | `coordinate` | multi-shard commands of this core's clients |
+//! | `spread` | those that are the same for each of many keys |
 //! | `mail` | what cores send each other |
 //! | `turn` | the end of a turn: timers, replies, wakes, closes |
 //! | `monitor` | lines for `MONITOR` |
@@ -29,6 +30,7 @@ mod pool;
 mod serve;
 mod session_commands;
 mod shard_side;
+mod spread;
 mod turn;
 
 pub use mail::Mail;
@@ -98,6 +100,8 @@ pub struct Core {
     part_spans: Vec<Span>,
     /// Scratch of `keyed`.
     keys: Vec<KeyRef>,
+    /// Scratch of `keyed`: hash and shard of each key of a spread command.
+    key_shards: Vec<(u64, u16)>,
     /// Connections with something to flush or to close.
     dirty: Vec<SessionId>,
     /// Connections whose held input may be served.
@@ -115,6 +119,10 @@ pub struct Core {
     /// Multi-shard commands of this core's clients.
     running: Vec<Option<coordinate::Running>>,
     running_free: Vec<u32>,
+    /// Spread commands that have ended, for their buffers.
+    spare_spreads: Vec<Box<spread::Spread>>,
+    /// Parts that wait on this shard until all shards can make theirs.
+    prepared: HashMap<ClaimId, shard_side::Prepared>,
     /// Single-shard commands that wait for keys of this shard.
     parked: HashMap<ClaimId, shard_side::Parked>,
     /// Multi-shard claims that wait for keys of this shard.
@@ -153,6 +161,7 @@ impl Core {
             spans: Vec::new(),
             part_spans: Vec::new(),
             keys: Vec::new(),
+            key_shards: Vec::new(),
             dirty: Vec::new(),
             ready: Vec::new(),
             large_inputs: Vec::new(),
@@ -162,6 +171,8 @@ impl Core {
             sleepers: Vec::new(),
             running: Vec::new(),
             running_free: Vec::new(),
+            spare_spreads: Vec::new(),
+            prepared: HashMap::new(),
             parked: HashMap::new(),
             waiting_claims: HashMap::new(),
             limits: Limits::default(),
@@ -201,6 +212,12 @@ impl Core {
             + self.shard.locks.len()
             + self.parked.len()
             + self.waiting_claims.len()
+            + self.prepared.len()
+    }
+
+    /// Keys of this shard that are under `WATCH`.
+    pub fn watched(&self) -> usize {
+        self.shard.store.watched()
     }
 
     /// Reads the clock, once a turn, at the first event after the wait.

@@ -20,9 +20,8 @@ impl Core {
 
     /// Shows a line to this core's monitors.
     pub(super) fn feed_own_monitors(&mut self, line: &[u8]) {
-        let monitors: Vec<SessionId> =
-            self.sessions.iter().filter(|(_, s)| s.monitor).map(|(id, _)| id).collect();
-        for id in monitors {
+        for at in 0..self.sessions.monitors().len() {
+            let id = self.sessions.monitors()[at];
             if self.connections[id as usize].out.len() > MONITOR_OUTPUT_BYTES_MAX {
                 let connection = &mut self.connections[id as usize];
                 connection.closing = connection.closing.max(Closing::Now);

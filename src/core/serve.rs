@@ -7,6 +7,7 @@
 use super::{Client, Core};
 use crate::command::memcache as memcache_rows;
 use crate::command::table::{Found, Table};
+use crate::command::{Control, Handler, Merge};
 use crate::connection::{Closing, Hold, Parser};
 use crate::limits::{BATCH_REQUESTS_MAX, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
@@ -73,6 +74,24 @@ impl Batch<'_> {
             }
         }
         self.requests.push(Request { start, end, spans, hash, found, muted, own });
+        if let Found::Row(row) = found
+            && self.will_hold(&self.table.row(row).handler, spans.1 - spans.0)
+        {
+            self.requests_max = self.requests.len();
+        }
+    }
+
+    /// Whether the client's next request will have to wait for this one, as far as its command tells. What is found behind
+    /// such a one would be found again later.
+    #[inline]
+    fn will_hold(&self, handler: &Handler, arguments: usize) -> bool {
+        match handler {
+            Handler::Shard(_) | Handler::Spread { merge: Merge::Lines, .. } => false,
+            Handler::Spread { stride, .. } => self.shared.cores() > 1 && arguments > 1 + stride,
+            Handler::Hops(_) => self.shared.cores() > 1,
+            Handler::Every(_) | Handler::Control(Control::Exec | Control::Watch) => true,
+            _ => false,
+        }
     }
 
     /// Finds the requests of a RESP client, and where the last one ends. One that was quoted is the last.

@@ -1,13 +1,15 @@
 //! Commands on the client's own state, their effects, and `MULTI` with its kin.
 
-use super::{Client, Core};
+use super::{Client, Core, Mail};
 use crate::command::{Context, Control, Effect, Fault, SessionFn};
 use crate::connection::{Closing, Hold};
 use crate::protocol::{Args, Reply};
 use crate::session::{Multi, ReplyMode, SessionId, Watched};
 use crate::shard::locks::Mode;
+use crate::transaction::ToShard;
 use crate::transaction::coordinator::Purpose;
-use crate::transaction::plan::Claims;
+use crate::transaction::plan::{Claims, shard_of};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 impl Core {
@@ -48,6 +50,7 @@ impl Core {
             match effect {
                 Effect::CloseAfterReply => connection.closing = connection.closing.max(Closing::AfterReplies),
                 Effect::CloseNow => connection.closing = connection.closing.max(Closing::Now),
+                Effect::Unwatch => self.unwatch(id),
                 Effect::Shutdown => self.shared.stopping.store(true, Ordering::Release),
                 Effect::Sleep(us) => {
                     connection.hold = Hold::Sleep(self.now.mono_us + us);
@@ -79,7 +82,7 @@ impl Core {
                 ""
             }
             Control::Unwatch => {
-                session.watched.clear();
+                self.unwatch(id);
                 ""
             }
             Control::Watch if session.multi.is_some() => "ERR WATCH inside MULTI is not allowed",
@@ -104,23 +107,45 @@ impl Core {
     pub(super) fn discard(&mut self, id: SessionId) {
         let session = self.sessions.get_mut(id).expect("a connection has a session");
         session.multi = None;
-        session.watched.clear();
+        self.unwatch(id);
+    }
+
+    /// Forgets what was watched.
+    fn unwatch(&mut self, id: SessionId) {
+        let session = self.sessions.get_mut(id).expect("a connection has a session");
+        if !session.watched.is_empty() {
+            let watched = std::mem::take(&mut session.watched);
+            self.end_watches(watched.into_keys());
+        }
+    }
+
+    /// Tells the shards of keys that one client less watches them.
+    pub(super) fn end_watches(&mut self, watched: impl Iterator<Item = Watched>) {
+        let mut by_shard: Vec<Vec<Watched>> = vec![Vec::new(); self.shared.cores() as usize];
+        watched.for_each(|key| by_shard[shard_of(&self.shared, &key.key) as usize].push(key));
+        let ticket = self.ticket(0, 0);
+        for (shard, keys) in by_shard.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
+            self.post(shard as u16, Mail::ToShard(ticket, ToShard::Unwatch(keys)));
+        }
     }
 
     fn watch(&mut self, id: SessionId, client: &Client, args: Args<'_>, muted: bool) {
         let db = client.asker.db;
         let known = &self.sessions.get(id).expect("a connection has a session").watched;
-        // A key that is watched already keeps the version of the first time.
+        // A key that is watched already is watched since the first time.
+        let mut named = HashSet::with_capacity(args.len());
         let watched: Vec<Watched> = args
             .iter()
             .skip(1)
-            .filter(|key| !known.iter().any(|w| w.db == db && w.key == *key))
-            .map(|key| Watched { db, key: key.to_vec(), seen: None })
+            .filter(|key| named.insert(*key))
+            .map(|key| Watched { db, key: key.into() })
+            .filter(|key| !known.contains_key(key))
             .collect();
         // Held while they are looked at, so that the client's own commands that wait for these keys come first.
         let mut claims = Claims::none(self.shared.cores());
         watched.iter().for_each(|w| claims.add(&self.shared, &w.key, Mode::Shared));
-        self.start_transaction(id, client, Purpose::Watch { watched }, Vec::new(), claims, muted);
+        let purpose = Purpose::Watch { watched, moments: Vec::new() };
+        self.start_transaction(id, client, purpose, Vec::new(), claims, muted);
     }
 
     fn exec(&mut self, id: SessionId, client: &mut Client, muted: bool) {
@@ -129,18 +154,20 @@ impl Core {
             return self
                 .answer(id, client, muted, |reply| Fault::text("ERR EXEC without MULTI").write(reply));
         };
-        let watched = std::mem::take(&mut session.watched);
-        *client = self.client(id);
         if multi.refused {
+            self.unwatch(id);
+            *client = self.client(id);
             let text = "EXECABORT Transaction discarded because of previous errors.";
             return self.answer(id, client, muted, |reply| Fault::text(text).write(reply));
         }
+        let watched: Vec<(Watched, u64)> = std::mem::take(&mut session.watched).into_iter().collect();
+        *client = self.client(id);
         let databases = self.shard.databases();
         let mut claims = Claims::none(self.shared.cores());
         for request in &multi.queue {
             claims.add_command(&self.shared, request, databases);
         }
-        for w in &watched {
+        for (w, _) in &watched {
             claims.add(&self.shared, &w.key, Mode::Shared);
         }
         self.start_transaction(id, client, Purpose::Exec { watched }, multi.queue, claims, muted);

@@ -3,14 +3,16 @@
 
 use super::{Core, Mail};
 use crate::command::run::run_here;
-use crate::command::{Call, Command, Fault, Handler, Merge, Outcome};
+use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, stores};
 use crate::mesh::parcel::{self, Origin, Request};
 use crate::protocol::{Proto, Reply};
-use crate::session::Queued;
+use crate::session::{Queued, Watched};
 use crate::shard::Key;
 use crate::shard::locks::{ClaimId, Claimed, Mode};
+use crate::transaction::parts::Parcel;
 use crate::transaction::plan::{keys_of, mode_of};
-use crate::transaction::{FromShard, Ticket, ToShard, Work, serve};
+use crate::transaction::{Answer, FromShard, Ticket, ToShard, Work, serve};
+use slabs::Staged;
 
 /// A command of one shard that waits for its keys.
 pub(super) struct Parked {
@@ -31,8 +33,21 @@ fn is_of_one_key(command: &Command) -> bool {
 /// A claim that waits, and what is to be done at its grant.
 pub(super) struct WaitingClaim {
     ticket: Ticket,
-    work: Option<Work>,
-    release: bool,
+    work: AtGrant,
+}
+
+/// What a claim brings with it.
+enum AtGrant {
+    /// A share of a round, if any.
+    Work(Option<Work>),
+    /// Parts of a spread command.
+    Parts(Vec<u8>),
+}
+
+/// Parts that are to be made once all shards can make theirs, and the room that is kept for them.
+pub(super) struct Prepared {
+    parcel: Vec<u8>,
+    room: Vec<Staged>,
 }
 
 impl Core {
@@ -95,30 +110,41 @@ impl Core {
     }
 
     /// Hashes of the keys of a request, and how it holds them.
-    fn claims_of(&self, request: &Request<'_>) -> Vec<(u64, Mode)> {
+    fn claims_of(&mut self, request: &Request<'_>) -> Vec<(u64, Mode)> {
         let command = self.table.row(request.row);
         let mode = mode_of(command);
         if is_of_one_key(command) {
             return vec![(request.hash, mode)];
         }
-        let mut keys = Vec::new();
+        let mut keys = std::mem::take(&mut self.keys);
         let args = request.args;
         // A command that refuses its arguments touches nothing. Which it refuses may depend on the database.
         let _ = keys_of(command, args, request.db, self.shard.databases(), &mut keys);
-        keys.iter().map(|key| (self.shared.hasher.hash(&args[key.arg]), mode)).collect()
+        let claims = keys.iter().map(|key| (self.shared.hasher.hash(&args[key.arg]), mode)).collect();
+        self.keys = keys;
+        claims
     }
 
-    fn permits(&self, request: &Request<'_>) -> bool {
+    fn permits(&mut self, request: &Request<'_>) -> bool {
         let command = self.table.row(request.row);
+        let mode = mode_of(command);
         if is_of_one_key(command) {
-            return self.shard.locks.permits(&[(request.hash, mode_of(command))]);
+            return self.shard.locks.permits(&[(request.hash, mode)]);
         }
-        self.shard.locks.permits(&self.claims_of(request))
+        let mut keys = std::mem::take(&mut self.keys);
+        let args = request.args;
+        let _ = keys_of(command, args, request.db, self.shard.databases(), &mut keys);
+        let hasher = &self.shared.hasher;
+        let claims = keys.iter().map(|key| (hasher.hash(&args[key.arg]), mode));
+        let permitted = self.shard.locks.permits_each(claims);
+        self.keys = keys;
+        permitted
     }
 
     /// Keeps a request until the keys that it needs are free.
     pub(super) fn park(&mut self, core: u16, request: &Request<'_>) {
-        let id = self.shard.locks.wait(&self.claims_of(request));
+        let claims = self.claims_of(request);
+        let id = self.shard.locks.wait(&claims);
         let parked = Parked {
             core,
             origin: request.origin,
@@ -134,34 +160,95 @@ impl Core {
     /// A message of a coordinator about a multi-shard command.
     pub(super) fn serve_coordinator(&mut self, ticket: Ticket, message: ToShard) {
         match message {
-            ToShard::Claim { keys, work, release } => {
-                match self.shard.locks.claim(ticket.number, keys.as_deref()) {
-                    Claimed::Granted => self.grant(WaitingClaim { ticket, work, release }),
-                    Claimed::Refused => self.post(ticket.core, Mail::FromShard(ticket, FromShard::Refused)),
-                    Claimed::Waits => {
-                        self.waiting_claims.insert(ticket.number, WaitingClaim { ticket, work, release });
-                    }
-                }
+            ToShard::Claim { keys, work, manner } => {
+                let claimed = self.shard.locks.claim(ticket.number, manner, keys.as_deref());
+                self.claimed(claimed, WaitingClaim { ticket, work: AtGrant::Work(work) });
+            }
+            ToShard::Parts(parcel, manner) => {
+                let claims = Parcel::open(&parcel).claims();
+                let claimed = self.shard.locks.claim_each(ticket.number, manner, claims);
+                self.claimed(claimed, WaitingClaim { ticket, work: AtGrant::Parts(parcel) });
             }
             ToShard::Work { work, release } => {
-                let answer = serve::work(&mut self.local(), work);
+                let answer = self.work(ticket, work);
                 self.post(ticket.core, Mail::FromShard(ticket, FromShard::Done(answer)));
                 if release {
                     self.release(ticket.number);
                 }
             }
+            ToShard::Unwatch(keys) => {
+                for Watched { db, key } in &keys {
+                    let key = Key::new(&self.shared.hasher, self.shard.physical(*db), key);
+                    self.shard.store.unwatch(&key);
+                }
+            }
             ToShard::Release => {
                 self.waiting_claims.remove(&ticket.number);
+                self.forget_parts(ticket);
                 self.release(ticket.number);
             }
         }
     }
 
+    fn claimed(&mut self, claimed: Claimed, claim: WaitingClaim) {
+        match claimed {
+            Claimed::Granted => self.grant(claim),
+            Claimed::Waits => {
+                self.waiting_claims.insert(claim.ticket.number, claim);
+            }
+            Claimed::Refused => {
+                self.post(claim.ticket.core, Mail::FromShard(claim.ticket, FromShard::Refused));
+                if let AtGrant::Parts(parcel) = claim.work {
+                    self.pool.give(parcel);
+                }
+            }
+        }
+    }
+
     fn grant(&mut self, claim: WaitingClaim) {
-        let answer = claim.work.map(|work| serve::work(&mut self.local(), work));
-        self.post(claim.ticket.core, Mail::FromShard(claim.ticket, FromShard::Granted(answer)));
-        if claim.release {
-            self.release(claim.ticket.number);
+        let ticket = claim.ticket;
+        let answer = match claim.work {
+            AtGrant::Work(work) => work.map(|work| self.work(ticket, work)),
+            AtGrant::Parts(parcel) if Parcel::open(&parcel).reads() => {
+                Some(self.make_parts(Prepared { parcel, room: Vec::new() }))
+            }
+            AtGrant::Parts(parcel) => Some(self.work(ticket, Work::Prepare(parcel))),
+        };
+        self.post(ticket.core, Mail::FromShard(ticket, FromShard::Granted(answer)));
+    }
+
+    fn work(&mut self, ticket: Ticket, work: Work) -> Answer {
+        match work {
+            Work::Prepare(parcel) => {
+                let mut room = Vec::new();
+                let vote = Parcel::open(&parcel).vote(&mut self.shard, &mut room);
+                self.prepared.insert(ticket.number, Prepared { parcel, room });
+                Answer::Voted(vote)
+            }
+            Work::Go => {
+                let prepared = self.prepared.remove(&ticket.number).expect("parts were kept for this");
+                self.make_parts(prepared)
+            }
+            Work::Forget => {
+                self.forget_parts(ticket);
+                Answer::Forgotten
+            }
+            work => serve::work(&mut self.local(), work),
+        }
+    }
+
+    fn make_parts(&mut self, prepared: Prepared) -> Answer {
+        let Prepared { parcel, mut room } = prepared;
+        let done = Parcel::open(&parcel).run(&mut self.shard, &mut room, self.pool.take());
+        self.pool.give(parcel);
+        Answer::Parts(done)
+    }
+
+    /// Drops parts that are kept, if there are any, and gives their room up.
+    fn forget_parts(&mut self, ticket: Ticket) {
+        if let Some(Prepared { parcel, mut room }) = self.prepared.remove(&ticket.number) {
+            stores::give_up(&mut self.shard, &mut room);
+            self.pool.give(parcel);
         }
     }
 

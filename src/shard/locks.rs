@@ -4,15 +4,19 @@
 //! runs at once and leaves no trace here. While a multi-shard command holds keys, whoever wants one
 //! of them in a way that conflicts waits in that key's line, in order of arrival.
 //!
-//! Why nobody waits for ever: every multi-shard command has a number, later ones a greater one. A
-//! claim that conflicts with one of a greater number, held or waiting, is refused at once, and its
-//! command starts anew with a fresh number. So a multi-shard command waits only for smaller
-//! numbers, a circle of waiting is impossible, and no timer looks for one. Commands of one shard
-//! that had to wait carry the greatest number in front of them: whoever waits for them waits, in
-//! truth, for that one. Of all commands under way the one with the greatest number is never
-//! refused, so something always goes forward.
+//! Why nobody waits for ever: every multi-shard command has a number, later ones a greater one, and at first
+//! claims all its shards at once. A claim that conflicts with a greater number, held or waiting, is refused; so
+//! such a command waits for smaller numbers only. Once refused, a command claims its shards in their order, each
+//! when the one before has granted. It is never refused again: it ranks above all numbers, so that those who
+//! claim at once never wait for it, and it may wait for anybody. A circle of waiting would need somebody
+//! who claims at once to wait for somebody who does not (he is refused), or numbers that fall for ever, or
+//! commands in order each of which waits at a shard that the next one has claimed and is not past: at the last of these
+//! shards all of them stand in one order of arrival. So there is no circle, no timer looks for one, and nobody starts
+//! anew more than once. Commands of one shard that had to wait carry the greatest rank in front of
+//! them: whoever waits for them waits, in truth, for that one.
 
-use std::collections::{HashMap, VecDeque};
+use crate::limits::SCRATCH_KEYS_MAX;
+use std::collections::HashMap;
 
 /// How a key is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +33,14 @@ pub type ClaimId = u64;
 /// Bit that tells the ids of single-shard waiters from the numbers of multi-shard commands.
 const WAITER: u64 = 1 << 63;
 
-/// The place in the line of every claim on this key stands for the whole shard: who wants one key
-/// shares it, who wants all keys has it alone.
-const WHOLE_SHARD: u64 = u64::MAX;
+/// The rank of a command that claims its shards in order: greater than every number.
+const IN_ORDER: u64 = WAITER - 1;
+
+/// No line, place or claim.
+const NONE: u32 = u32::MAX;
+
+/// The line of the whole shard: who wants one key shares it, who wants all keys has it alone.
+const WHOLE_SHARD: u32 = 0;
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,107 +49,210 @@ pub enum Claimed {
     Granted,
     /// It waits in line; `release` of others will name it.
     Waits,
-    /// A greater number is in front of it: nothing was recorded, start anew with a new number.
+    /// A greater number is in front of it: nothing was recorded, start anew in order.
     Refused,
 }
 
-#[derive(Debug)]
-struct Place {
-    claim: ClaimId,
-    mode: Mode,
-    /// The claim's.
-    number: u64,
+/// How a multi-shard command claims its shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// All at once: it waits for smaller numbers only.
+    AtOnce,
+    /// In the order of the shards, each when the one before has granted: it may wait for anybody.
+    InOrder,
 }
 
-/// Who holds a key, and who waits for it, in order of arrival.
-#[derive(Debug, Default)]
+impl Manner {
+    /// What a command is compared by: those in order come behind all numbers.
+    fn rank(self, number: u64) -> u64 {
+        match self {
+            Manner::AtOnce => number,
+            Manner::InOrder => IN_ORDER,
+        }
+    }
+}
+
+/// Records that are used again and again, named by number: a claim on free keys allocates nothing.
+#[derive(Debug)]
+struct Records<T> {
+    slots: Vec<T>,
+    free: Vec<u32>,
+}
+
+impl<T> Records<T> {
+    const fn new() -> Records<T> {
+        Records { slots: Vec::new(), free: Vec::new() }
+    }
+
+    #[inline]
+    fn add(&mut self, record: T) -> u32 {
+        match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = record;
+                at
+            }
+            None => {
+                self.slots.push(record);
+                self.slots.len() as u32 - 1
+            }
+        }
+    }
+
+    #[inline]
+    fn give_back(&mut self, at: u32) {
+        self.free.push(at);
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+}
+
+impl<T> std::ops::Index<u32> for Records<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, at: u32) -> &T {
+        &self.slots[at as usize]
+    }
+}
+
+impl<T> std::ops::IndexMut<u32> for Records<T> {
+    #[inline]
+    fn index_mut(&mut self, at: u32) -> &mut T {
+        &mut self.slots[at as usize]
+    }
+}
+
+/// A claim's place in the line of one key.
+#[derive(Debug)]
+struct Place {
+    claim: u32,
+    line: u32,
+    /// Neighbours in the line.
+    before: u32,
+    behind: u32,
+    /// The next place of the same claim.
+    sibling: u32,
+    mode: Mode,
+    /// It holds the key.
+    open: bool,
+}
+
+/// Who holds a key, and who waits for it, in order of arrival. It exists while somebody does.
+#[derive(Debug)]
 struct Line {
-    places: VecDeque<Place>,
-    /// How many of them are exclusive. While there are none, all hold the key, and nobody need look further:
+    key: u64,
+    /// The next line of the same bucket.
+    chain: u32,
+    first: u32,
+    last: u32,
+    /// How many places are exclusive. While there are none, all hold the key, and nobody need look further:
     /// the line for the whole shard is as long as there are commands under way.
-    exclusive: usize,
+    exclusive: u32,
 }
 
 impl Line {
-    /// The greatest number among those that this mode conflicts with, or that stand behind such a one.
-    fn greatest_conflict(&self, mode: Mode) -> Option<u64> {
-        match (self.exclusive, mode) {
-            (0, Mode::Shared) => None,
-            (0, Mode::Exclusive) => self.places.iter().map(|place| place.number).max(),
-            // Whoever came to a line with an exclusive place in it had a number no smaller than all in front.
-            _ => self.places.back().map(|place| place.number),
-        }
-    }
-
-    /// Enters at the end. False: its turn has not come.
-    fn enter(&mut self, place: Place) -> bool {
-        let open = self.exclusive == 0 && (place.mode == Mode::Shared || self.places.is_empty());
-        self.exclusive += usize::from(place.mode == Mode::Exclusive);
-        self.places.push_back(place);
-        open
-    }
-
-    /// How many places at its head hold the key now.
-    fn front(&self) -> usize {
-        match self.places.front() {
-            None => 0,
-            Some(_) if self.exclusive == 0 => self.places.len(),
-            Some(first) if first.mode == Mode::Exclusive => 1,
-            Some(_) => self.places.iter().take_while(|place| place.mode == Mode::Shared).count(),
-        }
-    }
-
-    /// Takes a claim's place away. Gives the places that hold the key now and did not before.
-    fn leave(&mut self, id: ClaimId) -> std::ops::Range<usize> {
-        let place = self
-            .places
-            .iter()
-            .position(|place| place.claim == id)
-            .expect("a claim stands in the line of each of its keys");
-        let open = self.front();
-        let gone = self.places.remove(place).expect("it was found there");
-        self.exclusive -= usize::from(gone.mode == Mode::Exclusive);
-        let was_open = if place < open { open - 1 } else { open };
-        was_open..self.front()
+    fn empty(key: u64, chain: u32) -> Line {
+        Line { key, chain, first: NONE, last: NONE, exclusive: 0 }
     }
 }
 
 #[derive(Debug)]
 struct Claim {
-    keys: Vec<(u64, Mode)>,
+    id: ClaimId,
+    /// What it is compared by: its number, or what stands for being in order; for a waiter the greatest in front of it.
+    rank: u64,
+    /// The first of its places.
+    places: u32,
     /// Keys whose turn has not come.
-    missing: usize,
+    missing: u32,
 }
 
-/// Lock table of one shard.
-#[derive(Debug, Default)]
+/// Lock table of one shard: a hash table of lines, with places and claims linked through them.
+#[derive(Debug)]
 pub struct Locks {
-    lines: HashMap<u64, Line>,
-    claims: HashMap<ClaimId, Claim>,
+    /// First line of each bucket; a power of two.
+    buckets: Vec<u32>,
+    lines: Records<Line>,
+    places: Records<Place>,
+    claims: Records<Claim>,
+    by_id: HashMap<ClaimId, u32>,
     next_waiter: u64,
+    /// Scratch of `claim`.
+    distinct: Vec<(u64, Mode)>,
+}
+
+impl Default for Locks {
+    fn default() -> Locks {
+        let mut lines = Records::new();
+        lines.add(Line::empty(0, NONE));
+        Locks {
+            buckets: vec![NONE; 64],
+            lines,
+            places: Records::new(),
+            claims: Records::new(),
+            by_id: HashMap::new(),
+            next_waiter: 0,
+            distinct: Vec::new(),
+        }
+    }
 }
 
 impl Locks {
     /// Nothing is held: single-shard commands need not look further.
     #[inline]
     pub fn is_idle(&self) -> bool {
-        self.claims.is_empty()
+        self.by_id.is_empty()
     }
 
     /// A single-shard command on these keys may run now.
     pub fn permits(&self, keys: &[(u64, Mode)]) -> bool {
-        self.free(WHOLE_SHARD, Mode::Shared) && keys.iter().all(|&(key, mode)| self.free(key, mode))
+        self.permits_each(keys.iter().copied())
+    }
+
+    /// The same for keys that nobody has put into a list.
+    pub fn permits_each(&self, mut keys: impl Iterator<Item = (u64, Mode)>) -> bool {
+        self.is_free(WHOLE_SHARD, Mode::Shared)
+            && keys.all(|(key, mode)| self.line_of(key).is_none_or(|line| self.is_free(line, mode)))
     }
 
     /// A multi-shard command claims keys (hashes; `None`: the whole shard) under its number.
-    pub fn claim(&mut self, number: u64, keys: Option<&[(u64, Mode)]>) -> Claimed {
-        assert!(number & WAITER == 0 && !self.claims.contains_key(&number), "claim {number} is taken");
-        let keys = with_whole_shard(keys);
-        let ahead = keys.iter().filter_map(|&(key, mode)| self.greatest_conflict(key, mode)).max();
-        if ahead.is_some_and(|other| other > number) {
-            return Claimed::Refused;
+    pub fn claim(&mut self, number: u64, manner: Manner, keys: Option<&[(u64, Mode)]>) -> Claimed {
+        let Some(keys) = keys else {
+            let rank = manner.rank(number);
+            let ahead = self.greatest_conflict(WHOLE_SHARD, Mode::Exclusive);
+            if ahead.is_some_and(|other| other > rank) {
+                return Claimed::Refused;
+            }
+            let claim = self.begin(number, rank);
+            self.enter(claim, WHOLE_SHARD, Mode::Exclusive);
+            return self.claimed(claim);
+        };
+        let distinct = self.distinct(keys);
+        let claimed = self.claim_each(number, manner, distinct.iter().copied());
+        self.distinct = distinct;
+        claimed
+    }
+
+    /// The same for keys that are all held in one way, of which some may be named twice.
+    pub fn claim_each(
+        &mut self,
+        number: u64,
+        manner: Manner,
+        keys: impl Iterator<Item = (u64, Mode)> + Clone,
+    ) -> Claimed {
+        let rank = manner.rank(number);
+        if !self.is_idle() && manner == Manner::AtOnce {
+            let ahead = self.greatest_ahead(keys.clone());
+            if ahead.is_some_and(|other| other > rank) {
+                return Claimed::Refused;
+            }
         }
-        self.enter(number, number, keys)
+        let claim = self.begin(number, rank);
+        self.enter(claim, WHOLE_SHARD, Mode::Shared);
+        keys.for_each(|(key, mode)| self.enter_key(claim, key, mode));
+        self.claimed(claim)
     }
 
     /// A single-shard command that `permits` refused takes its place in the lines. Its id is named
@@ -148,143 +260,232 @@ impl Locks {
     pub fn wait(&mut self, keys: &[(u64, Mode)]) -> ClaimId {
         let id = WAITER | self.next_waiter;
         self.next_waiter += 1;
-        let keys = with_whole_shard(Some(keys));
-        let number =
-            keys.iter().filter_map(|&(key, mode)| self.greatest_conflict(key, mode)).max().unwrap_or(0);
-        let claimed = self.enter(id, number, keys);
-        assert!(claimed == Claimed::Waits, "a command that may run does not wait");
+        let distinct = self.distinct(keys);
+        let rank = self.greatest_ahead(distinct.iter().copied()).unwrap_or(0);
+        let claim = self.begin(id, rank);
+        self.enter(claim, WHOLE_SHARD, Mode::Shared);
+        distinct.iter().for_each(|&(key, mode)| self.enter_key(claim, key, mode));
+        self.distinct = distinct;
+        assert!(self.claimed(claim) == Claimed::Waits, "a command that may run does not wait");
         id
     }
 
     /// Ends a claim, held or waiting. The ids of claims that are now granted are added to `granted`.
     pub fn release(&mut self, id: ClaimId, granted: &mut Vec<ClaimId>) {
-        let Some(claim) = self.claims.remove(&id) else { return };
-        for (key, _) in claim.keys {
-            let line = self.lines.get_mut(&key).expect("a claim stands in the line of each of its keys");
-            for index in line.leave(id) {
-                let next = line.places[index].claim;
-                let claim = self.claims.get_mut(&next).expect("a place belongs to a claim");
-                claim.missing -= 1;
-                if claim.missing == 0 {
-                    granted.push(next);
-                }
-            }
-            if line.places.is_empty() {
-                self.lines.remove(&key);
-            }
+        let Some(claim) = self.by_id.remove(&id) else { return };
+        let mut place = self.claims[claim].places;
+        while place != NONE {
+            let next = self.places[place].sibling;
+            self.leave(place, granted);
+            place = next;
+        }
+        self.claims.give_back(claim);
+        if self.is_idle() && self.places.slots.len() > SCRATCH_KEYS_MAX {
+            *self = Locks { next_waiter: self.next_waiter, ..Locks::default() };
         }
     }
 
     /// Number of claims, held or waiting.
     pub fn len(&self) -> usize {
-        self.claims.len()
+        self.by_id.len()
     }
 
     /// True where there are none.
     pub fn is_empty(&self) -> bool {
-        self.claims.is_empty()
+        self.is_idle()
     }
 
-    fn free(&self, key: u64, mode: Mode) -> bool {
-        self.lines.get(&key).is_none_or(|line| mode == Mode::Shared && line.exclusive == 0)
+    #[inline]
+    fn bucket_of(&self, key: u64) -> usize {
+        // The bits above choose the shard, those below are the index's business.
+        (key >> 16) as usize & (self.buckets.len() - 1)
     }
 
-    fn greatest_conflict(&self, key: u64, mode: Mode) -> Option<u64> {
-        self.lines.get(&key)?.greatest_conflict(mode)
-    }
-
-    /// Enters the lines of its keys. `number` is what it is compared by; for a waiter the greatest in front of it.
-    fn enter(&mut self, id: ClaimId, number: u64, keys: Vec<(u64, Mode)>) -> Claimed {
-        let mut missing = 0;
-        for &(key, mode) in &keys {
-            missing +=
-                usize::from(!self.lines.entry(key).or_default().enter(Place { claim: id, mode, number }));
+    #[inline]
+    fn line_of(&self, key: u64) -> Option<u32> {
+        let mut at = self.buckets[self.bucket_of(key)];
+        while at != NONE {
+            let line = &self.lines[at];
+            if line.key == key {
+                return Some(at);
+            }
+            at = line.chain;
         }
-        self.claims.insert(id, Claim { keys, missing });
-        if missing == 0 { Claimed::Granted } else { Claimed::Waits }
+        None
     }
-}
 
-/// Each key once, in its strongest mode, and the place that stands for the whole shard.
-fn with_whole_shard(keys: Option<&[(u64, Mode)]>) -> Vec<(u64, Mode)> {
-    let Some(keys) = keys else { return vec![(WHOLE_SHARD, Mode::Exclusive)] };
-    let mut all = vec![(WHOLE_SHARD, Mode::Shared)];
-    // The one hash that means the whole shard is folded onto its neighbour: they then conflict, which is harmless.
-    all.extend(keys.iter().map(|&(key, mode)| (key.min(WHOLE_SHARD - 1), mode)));
-    all.sort_unstable_by_key(|&(key, mode)| (key, mode == Mode::Shared));
-    all.dedup_by_key(|&mut (key, _)| key);
-    all
+    fn is_free(&self, line: u32, mode: Mode) -> bool {
+        let line = &self.lines[line];
+        line.first == NONE || mode == Mode::Shared && line.exclusive == 0
+    }
+
+    fn rank_at(&self, place: u32) -> Option<u64> {
+        (place != NONE).then(|| self.claims[self.places[place].claim].rank)
+    }
+
+    /// The greatest rank among those in a line that this mode conflicts with, or that stand behind such a one.
+    fn greatest_conflict(&self, line: u32, mode: Mode) -> Option<u64> {
+        let line = &self.lines[line];
+        match (line.exclusive, mode) {
+            (0, Mode::Shared) => None,
+            (0, Mode::Exclusive) => {
+                let mut greatest = self.rank_at(line.first);
+                let mut at = line.first;
+                while at != NONE {
+                    greatest = greatest.max(self.rank_at(at));
+                    at = self.places[at].behind;
+                }
+                greatest
+            }
+            // Whoever came to a line with an exclusive place in it had a rank no smaller than all in front.
+            _ => self.rank_at(line.last),
+        }
+    }
+
+    fn greatest_ahead(&self, keys: impl Iterator<Item = (u64, Mode)>) -> Option<u64> {
+        let of_key = |(key, mode)| self.greatest_conflict(self.line_of(key)?, mode);
+        let ahead = keys.filter_map(of_key).max();
+        ahead.max(self.greatest_conflict(WHOLE_SHARD, Mode::Shared))
+    }
+
+    fn begin(&mut self, id: ClaimId, rank: u64) -> u32 {
+        let claim = self.claims.add(Claim { id, rank, places: NONE, missing: 0 });
+        let taken = self.by_id.insert(id, claim);
+        assert!(taken.is_none(), "claim {id} is taken");
+        claim
+    }
+
+    fn claimed(&self, claim: u32) -> Claimed {
+        if self.claims[claim].missing == 0 { Claimed::Granted } else { Claimed::Waits }
+    }
+
+    fn enter_key(&mut self, claim: u32, key: u64, mode: Mode) {
+        let line = match self.line_of(key) {
+            Some(line) => line,
+            None => {
+                if self.lines.len() > self.buckets.len() {
+                    self.grow();
+                }
+                let bucket = self.bucket_of(key);
+                let line = self.lines.add(Line::empty(key, self.buckets[bucket]));
+                self.buckets[bucket] = line;
+                line
+            }
+        };
+        self.enter(claim, line, mode);
+    }
+
+    /// Takes the last place in a line, unless the claim has that already.
+    fn enter(&mut self, claim: u32, at: u32, mode: Mode) {
+        let line = &mut self.lines[at];
+        let last = line.last;
+        if last != NONE && self.places[last].claim == claim {
+            debug_assert!(self.places[last].mode == mode, "one key is held in one way");
+            return;
+        }
+        let open = line.exclusive == 0 && (mode == Mode::Shared || line.first == NONE);
+        line.exclusive += u32::from(mode == Mode::Exclusive);
+        let owner = &mut self.claims[claim];
+        owner.missing += u32::from(!open);
+        let place = Place { claim, line: at, before: last, behind: NONE, sibling: owner.places, mode, open };
+        let place = self.places.add(place);
+        owner.places = place;
+        line.last = place;
+        if last == NONE {
+            line.first = place;
+        } else {
+            self.places[last].behind = place;
+        }
+    }
+
+    /// Gives a place up, and grants the key to those whose turn has come by it.
+    fn leave(&mut self, at: u32, granted: &mut Vec<ClaimId>) {
+        let Place { line, before, behind, mode, .. } = self.places[at];
+        self.places.give_back(at);
+        let line_at = line;
+        let line = &mut self.lines[line_at];
+        if before == NONE {
+            line.first = behind;
+        } else {
+            self.places[before].behind = behind;
+        }
+        if behind == NONE {
+            line.last = before;
+        } else {
+            self.places[behind].before = before;
+        }
+        if line.first == NONE {
+            line.exclusive = 0;
+            if line_at != WHOLE_SHARD {
+                self.forget_line(line_at);
+            }
+            return;
+        }
+        if line.exclusive == 0 {
+            return;
+        }
+        line.exclusive -= u32::from(mode == Mode::Exclusive);
+        // The head of the line holds the key, and if it is shared, all up to the first that is not.
+        let first = line.first;
+        let mut at = first;
+        while at != NONE {
+            let place = &mut self.places[at];
+            if place.mode == Mode::Exclusive && at != first {
+                break;
+            }
+            if !place.open {
+                place.open = true;
+                let claim = &mut self.claims[place.claim];
+                claim.missing -= 1;
+                if claim.missing == 0 {
+                    granted.push(claim.id);
+                }
+            }
+            at = if place.mode == Mode::Exclusive { NONE } else { place.behind };
+        }
+    }
+
+    fn forget_line(&mut self, line: u32) {
+        let Line { key, chain, .. } = self.lines[line];
+        let bucket = self.bucket_of(key);
+        let mut at = self.buckets[bucket];
+        if at == line {
+            self.buckets[bucket] = chain;
+        } else {
+            while self.lines[at].chain != line {
+                at = self.lines[at].chain;
+            }
+            self.lines[at].chain = chain;
+        }
+        self.lines.give_back(line);
+    }
+
+    /// Twice as many buckets.
+    #[cold]
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.buckets);
+        self.buckets = vec![NONE; 2 * old.len()];
+        for mut at in old {
+            while at != NONE {
+                let Line { key, chain, .. } = self.lines[at];
+                let bucket = self.bucket_of(key);
+                self.lines[at].chain = self.buckets[bucket];
+                self.buckets[bucket] = at;
+                at = chain;
+            }
+        }
+    }
+
+    /// Each key once, in its strongest mode.
+    fn distinct(&mut self, keys: &[(u64, Mode)]) -> Vec<(u64, Mode)> {
+        let mut all = std::mem::take(&mut self.distinct);
+        all.clear();
+        all.extend_from_slice(keys);
+        all.sort_unstable_by_key(|&(key, mode)| (key, mode == Mode::Shared));
+        all.dedup_by_key(|&mut (key, _)| key);
+        all
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn released(locks: &mut Locks, id: ClaimId) -> Vec<ClaimId> {
-        let mut granted = Vec::new();
-        locks.release(id, &mut granted);
-        granted
-    }
-
-    #[test]
-    fn readers_share_and_a_writer_waits_its_turn() {
-        let mut locks = Locks::default();
-        let key = [(7, Mode::Shared)];
-        assert_eq!(locks.claim(1, Some(&key)), Claimed::Granted);
-        assert_eq!(locks.claim(2, Some(&key)), Claimed::Granted);
-        assert!(locks.permits(&key));
-        assert!(!locks.permits(&[(7, Mode::Exclusive)]));
-        assert_eq!(locks.claim(3, Some(&[(7, Mode::Exclusive)])), Claimed::Waits);
-        assert!(!locks.permits(&key), "a reader does not pass a writer that waits");
-        assert!(released(&mut locks, 1).is_empty());
-        assert_eq!(released(&mut locks, 2), [3]);
-        assert!(released(&mut locks, 3).is_empty());
-        assert!(locks.is_idle() && locks.lines.is_empty());
-    }
-
-    #[test]
-    fn a_smaller_number_that_comes_late_is_refused() {
-        let mut locks = Locks::default();
-        assert_eq!(locks.claim(6, Some(&[(1, Mode::Exclusive)])), Claimed::Granted);
-        assert_eq!(locks.claim(5, Some(&[(1, Mode::Exclusive), (2, Mode::Shared)])), Claimed::Refused);
-        assert_eq!(
-            locks.claim(4, Some(&[(2, Mode::Shared)])),
-            Claimed::Granted,
-            "a refusal leaves nothing behind"
-        );
-    }
-
-    #[test]
-    fn a_waiting_command_passes_its_number_on() {
-        let mut locks = Locks::default();
-        assert_eq!(locks.claim(5, Some(&[(1, Mode::Shared)])), Claimed::Granted);
-        let waiter = locks.wait(&[(1, Mode::Exclusive)]);
-        // 3 would wait for the waiter, which waits for 5: that is waiting for a greater number.
-        assert_eq!(locks.claim(3, Some(&[(1, Mode::Shared)])), Claimed::Refused);
-        assert_eq!(locks.claim(8, Some(&[(1, Mode::Shared)])), Claimed::Waits);
-        assert_eq!(released(&mut locks, 5), [waiter]);
-        assert_eq!(released(&mut locks, waiter), [8]);
-    }
-
-    #[test]
-    fn the_whole_shard_conflicts_with_every_key() {
-        let mut locks = Locks::default();
-        assert_eq!(locks.claim(1, Some(&[(1, Mode::Shared)])), Claimed::Granted);
-        assert_eq!(locks.claim(2, None), Claimed::Waits);
-        assert!(!locks.permits(&[(9, Mode::Shared)]));
-        assert_eq!(released(&mut locks, 1), [2]);
-        assert!(!locks.permits(&[(9, Mode::Shared)]));
-        assert!(released(&mut locks, 2).is_empty());
-        assert!(locks.permits(&[(9, Mode::Exclusive)]));
-    }
-
-    #[test]
-    fn a_claim_that_gives_up_lets_the_next_one_through() {
-        let mut locks = Locks::default();
-        assert_eq!(locks.claim(1, Some(&[(1, Mode::Exclusive)])), Claimed::Granted);
-        assert_eq!(locks.claim(2, Some(&[(1, Mode::Exclusive)])), Claimed::Waits);
-        assert_eq!(locks.claim(3, Some(&[(1, Mode::Exclusive)])), Claimed::Waits);
-        assert!(released(&mut locks, 2).is_empty());
-        assert_eq!(released(&mut locks, 1), [3]);
-    }
-}
+mod tests;

@@ -3,7 +3,6 @@
 
 pub mod locks;
 pub mod memcache;
-pub mod past;
 pub mod random;
 
 use crate::clock::Now;
@@ -49,11 +48,13 @@ pub struct Shard {
     pub active_expire: bool,
     /// Physical database of each logical one: `SWAPDB` swaps two, `FLUSHDB` puts an empty one in place.
     databases: Vec<u8>,
-    /// What they were before.
-    pub past: past::Past,
     /// Physical databases that hold what a `FLUSHDB` left to be purged in slices.
     flushed: [bool; 256],
     purging: bool,
+    /// Scratch of commands on many keys: their hashes.
+    pub hashes: Vec<u64>,
+    /// Scratch of commands that store many values: the room for them.
+    pub room: Vec<slabs::Staged>,
 }
 
 impl Shard {
@@ -72,9 +73,10 @@ impl Shard {
             lfu: false,
             active_expire: true,
             databases: (0..databases).collect(),
-            past: past::Past::default(),
             flushed: [false; 256],
             purging: false,
+            hashes: Vec::new(),
+            room: Vec::new(),
         }
     }
 
@@ -133,17 +135,12 @@ impl Shard {
         self.store.len_db(self.physical(db))
     }
 
-    /// A logical database is about to be another physical one.
-    fn retire(&mut self, db: u8) {
-        let former = past::Former { physical: self.physical(db), until: self.store.last_change() };
-        self.past.note(db, former);
-    }
-
     /// Exchanges two logical databases.
     pub fn swap_db(&mut self, a: u8, b: u8) {
-        for db in [a, b] {
-            self.retire(db);
+        if a == b {
+            return;
         }
+        self.store.swap_watches(self.databases[a as usize], self.databases[b as usize], self.now.unix_ms);
         self.databases.swap(a as usize, b as usize);
     }
 
@@ -157,7 +154,7 @@ impl Shard {
         let free = (0..=255u8).find(|&p| self.logical(p).is_none() && !self.flushed[p as usize]);
         match free {
             Some(fresh) => {
-                self.retire(db);
+                self.store.move_watches(old, fresh, self.now.unix_ms);
                 self.databases[db as usize] = fresh;
                 self.flushed[old as usize] = true;
                 self.purging = true;

@@ -6,13 +6,14 @@
 //! needs values of several shards has a round to gather and a round to apply.
 
 use super::plan::{Claims, Place, keys_of, place_of, shard_of};
-use super::{Answer, Change, FromShard, PartCall, ToShard, Wanted, Work};
+use super::{Answer, Change, Done, FromShard, PartCall, ToShard, Wanted, Work, parts};
 use crate::command::keys::cursor::core_of;
 use crate::command::run::parts_fit;
 use crate::command::table::TABLE;
 use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome, Write};
 use crate::protocol::{Proto, Reply};
 use crate::session::{Queued, Watched};
+use crate::shard::locks::Manner;
 use crate::shared::Shared;
 use std::sync::Arc;
 
@@ -23,13 +24,15 @@ pub enum Purpose {
     Command,
     /// `EXEC`: the replies of all commands as an array, unless a watched key has changed.
     Exec {
-        /// Keys under `WATCH`.
-        watched: Vec<Watched>,
+        /// Keys under `WATCH`, each with the moment since when. Its shards still have to be told that it has ended.
+        watched: Vec<(Watched, u64)>,
     },
-    /// `WATCH`: a look at these keys is wanted.
+    /// `WATCH`.
     Watch {
-        /// The keys; what is seen is filled in.
+        /// The keys.
         watched: Vec<Watched>,
+        /// Since when each of them is watched; filled in.
+        moments: Vec<u64>,
     },
 }
 
@@ -76,8 +79,10 @@ struct Share {
 enum Round {
     /// Nothing yet: claims only.
     None,
-    /// A look at watched keys.
-    Look { shares: Vec<Share> },
+    /// Whether watched keys were touched.
+    Look,
+    /// That keys are watched. By key: its shard.
+    Watch { shards: Vec<u16> },
     /// Commands of this range, each with its shares in order of its keys.
     Calls { shares: Vec<(usize, Vec<Share>)> },
     /// Values for a command that hops.
@@ -86,6 +91,18 @@ enum Round {
     Apply { command: usize, reply: Vec<u8>, removals: Vec<(u16, Change)> },
     /// Answers of all cores.
     Ask { command: usize },
+    /// Votes on storing several values, then that they are stored, or that the room for them is given up.
+    Store { command: usize, shards: Vec<u16>, step: Storing },
+}
+
+/// How far several values have come.
+enum Storing {
+    /// Room is looked for.
+    Voting,
+    /// They are being stored.
+    Going,
+    /// They are being forgotten; the reply is ready.
+    Forgetting { reply: Vec<u8> },
 }
 
 /// One program under way.
@@ -105,6 +122,10 @@ pub struct Transaction {
     /// Answers of this round, by shard.
     answers: Vec<Option<Answer>>,
     waiting: usize,
+    /// It was refused once: it claims its shards one after the other.
+    in_order: bool,
+    /// Claims that wait for their turn, the next one last.
+    unsent: Messages,
     aborted: bool,
 }
 
@@ -124,6 +145,8 @@ impl Transaction {
             round: Round::None,
             answers: (0..shards).map(|_| None).collect(),
             waiting: 0,
+            in_order: false,
+            unsent: Messages::new(),
             aborted: false,
         }
     }
@@ -136,12 +159,19 @@ impl Transaction {
         if self.claimed.is_empty() {
             return self.advance(scope);
         }
+        // What a claim's work sees cannot change any more; but what it does would be done again by another start.
         let mut work = self.look_round(scope.shared);
         let mut messages = Messages::new();
         for &shard in &self.claimed {
             let keys = (!self.claims.everything).then(|| self.claims.keys[shard as usize].clone());
-            messages
-                .push((shard, ToShard::Claim { keys, work: work[shard as usize].take(), release: false }));
+            let manner = if self.in_order { Manner::InOrder } else { Manner::AtOnce };
+            messages.push((shard, ToShard::Claim { keys, work: work[shard as usize].take(), manner }));
+        }
+        if self.in_order {
+            // One at a time; the first is the last in the list.
+            messages.reverse();
+            self.unsent = messages;
+            messages = self.unsent.pop().into_iter().collect();
         }
         self.waiting = messages.len();
         Step::Send(messages)
@@ -158,6 +188,10 @@ impl Transaction {
         self.waiting -= 1;
         if self.waiting > 0 {
             return None;
+        }
+        if let Some(next) = self.unsent.pop() {
+            self.waiting = 1;
+            return Some(Step::Send(vec![next]));
         }
         if let Some(messages) = self.settle(scope) {
             return Some(Step::Send(messages));
@@ -180,8 +214,10 @@ impl Transaction {
         (self.purpose, self.changes)
     }
 
-    /// Gives up all claims and claims anew under a fresh number.
+    /// Gives up all claims and claims anew under a fresh number, in order.
     fn restart(&mut self, scope: &mut Scope<'_>) -> Step {
+        debug_assert!(!self.in_order, "who claims in order is never refused");
+        self.in_order = true;
         let mut messages = self.releases();
         self.answers.iter_mut().for_each(|answer| *answer = None);
         match self.start(scope) {
@@ -198,9 +234,9 @@ impl Transaction {
     /// Begins the next round, or ends.
     fn advance(&mut self, scope: &mut Scope<'_>) -> Step {
         let mut work: Vec<Option<Work>> = Vec::new();
-        if let Purpose::Watch { .. } = self.purpose {
-            if !matches!(self.round, Round::Look { .. }) {
-                work = self.look_round(scope.shared);
+        if let Purpose::Watch { watched, moments } = &self.purpose {
+            if moments.len() < watched.len() {
+                work = self.watch_round(scope.shared);
             }
         } else if !self.aborted {
             work = self.next_round(scope);
@@ -221,7 +257,8 @@ impl Transaction {
     fn release_with(&mut self, mut messages: Messages) -> Messages {
         let last = match &self.round {
             Round::Apply { removals, .. } if !removals.is_empty() => false,
-            Round::Calls { .. } | Round::Apply { .. } | Round::Ask { .. } => {
+            Round::Store { step: Storing::Voting, .. } => false,
+            Round::Calls { .. } | Round::Apply { .. } | Round::Ask { .. } | Round::Store { .. } => {
                 self.next_command() >= self.commands.len()
             }
             _ => false,
@@ -243,26 +280,34 @@ impl Transaction {
     fn next_command(&self) -> usize {
         match &self.round {
             Round::Calls { shares } => shares.last().map_or(self.replies.len(), |(command, _)| command + 1),
-            Round::Gather { command, .. } | Round::Apply { command, .. } | Round::Ask { command } => {
-                command + 1
-            }
-            Round::None | Round::Look { .. } => self.replies.len(),
+            Round::Gather { command, .. }
+            | Round::Apply { command, .. }
+            | Round::Ask { command }
+            | Round::Store { command, .. } => command + 1,
+            Round::None | Round::Look | Round::Watch { .. } => self.replies.len(),
         }
     }
 
+    /// Has the shards look whether watched keys were touched.
     fn look_round(&mut self, shared: &Shared) -> Vec<Option<Work>> {
-        let (Purpose::Exec { watched } | Purpose::Watch { watched }) = &self.purpose else {
-            return self.answers.iter().map(|_| None).collect();
-        };
-        let mut keys: Vec<Vec<Watched>> = self.answers.iter().map(|_| Vec::new()).collect();
-        let mut shares = Vec::new();
-        for w in watched {
-            let shard = shard_of(shared, &w.key);
-            shares.push(Share { shard, at: keys[shard as usize].len() });
-            keys[shard as usize].push(w.clone());
+        let mut keys: Vec<Vec<(Watched, u64)>> = self.answers.iter().map(|_| Vec::new()).collect();
+        if let Purpose::Exec { watched } = &self.purpose
+            && !watched.is_empty()
+        {
+            watched.iter().for_each(|w| keys[shard_of(shared, &w.0.key) as usize].push(w.clone()));
+            self.round = Round::Look;
         }
-        self.round = Round::Look { shares };
         keys.into_iter().map(|keys| (!keys.is_empty()).then_some(Work::Look(keys))).collect()
+    }
+
+    /// Has the shards watch keys.
+    fn watch_round(&mut self, shared: &Shared) -> Vec<Option<Work>> {
+        let mut keys: Vec<Vec<Watched>> = self.answers.iter().map(|_| Vec::new()).collect();
+        let Purpose::Watch { watched, .. } = &self.purpose else { unreachable!("only WATCH does") };
+        let shards: Vec<u16> = watched.iter().map(|w| shard_of(shared, &w.key)).collect();
+        watched.iter().zip(&shards).for_each(|(w, &shard)| keys[shard as usize].push(w.clone()));
+        self.round = Round::Watch { shards };
+        keys.into_iter().map(|keys| (!keys.is_empty()).then_some(Work::Watch(keys))).collect()
     }
 
     /// Shares of the next round, by shard. Session commands on the way run at once.
@@ -320,6 +365,12 @@ impl Transaction {
                     let shard = core_of(&args[1], shards as u16).unwrap_or(0);
                     vec![self.whole_call(&mut calls, shard, &request)]
                 }
+                (Handler::Spread { merge, .. }, Ok(Place::Several)) if merge.stores() => {
+                    if !shares.is_empty() {
+                        break;
+                    }
+                    return self.store_round(at, &keys, scope.shared);
+                }
                 (Handler::Spread { stride, .. }, Ok(Place::Several)) => {
                     self.part_calls(&mut calls, &request, command, &keys, stride, scope.shared)
                 }
@@ -372,6 +423,80 @@ impl Transaction {
         shares
     }
 
+    /// Has the shards find room for several values.
+    fn store_round(&mut self, command: usize, keys: &[KeyRef], shared: &Shared) -> Vec<Option<Work>> {
+        let request = &self.commands[command];
+        let args = request.args();
+        let Client { asker, touch } = self.client;
+        let head = parts::Head { row: request.row, db: asker.db, proto: asker.proto, touch };
+        let part = |key: &KeyRef| {
+            let bytes = &args[key.arg];
+            (shared.hasher.hash(bytes), shard_of(shared, bytes), key.arg)
+        };
+        let mut parcels: Vec<Vec<u8>> = self.answers.iter().map(|_| Vec::new()).collect();
+        let mut shards = Vec::with_capacity(keys.len());
+        parts::deal(&head, 2, args, keys.iter().map(part), &mut parcels, &mut shards);
+        self.round = Round::Store { command, shards, step: Storing::Voting };
+        parcels.into_iter().map(|parcel| (!parcel.is_empty()).then_some(Work::Prepare(parcel))).collect()
+    }
+
+    /// The votes are there, or what came of them.
+    fn settle_store(
+        &mut self,
+        command: usize,
+        shards: Vec<u16>,
+        step: Storing,
+        answers: Vec<Option<Answer>>,
+    ) -> Option<Messages> {
+        let Handler::Spread { merge, .. } = TABLE.row(self.commands[command].row).handler else {
+            unreachable!("only such commands store several values")
+        };
+        let asked: Vec<u16> = (0..answers.len() as u16).filter(|&s| answers[s as usize].is_some()).collect();
+        let mut bytes = Vec::new();
+        let mut reply = Reply::new(&mut bytes, self.client.asker.proto);
+        let (next, work): (Storing, fn() -> Work) = match step {
+            Storing::Forgetting { reply } => {
+                self.replies.push(reply);
+                return None;
+            }
+            Storing::Going => {
+                let done: Vec<Option<Done>> = answers
+                    .into_iter()
+                    .map(|answer| match answer {
+                        Some(Answer::Parts(done)) => Some(done),
+                        _ => None,
+                    })
+                    .collect();
+                match parts::merge(merge, &shards, &done, &mut Vec::new(), &mut reply) {
+                    Ok(changed) => self.changes += u64::from(changed),
+                    Err(fault) => fault.write(&mut reply),
+                }
+                self.replies.push(bytes);
+                return None;
+            }
+            Storing::Voting => {
+                let mut votes = parts::Votes::default();
+                for (shard, answer) in answers.into_iter().enumerate() {
+                    if let Some(Answer::Voted(vote)) = answer {
+                        votes.add(shard as u16, vote, &shards);
+                    }
+                }
+                match votes.decide(&mut reply) {
+                    Ok(true) => (Storing::Going, || Work::Go),
+                    Ok(false) => (Storing::Forgetting { reply: bytes }, || Work::Forget),
+                    Err(fault) => {
+                        fault.write(&mut reply);
+                        (Storing::Forgetting { reply: bytes }, || Work::Forget)
+                    }
+                }
+            }
+        };
+        self.round = Round::Store { command, shards, step: next };
+        self.waiting = asked.len();
+        let message = |shard| (shard, ToShard::Work { work: work(), release: false });
+        Some(self.release_with(asked.into_iter().map(message).collect()))
+    }
+
     fn gather_round(&mut self, command: usize, keys: Vec<KeyRef>, shared: &Shared) -> Vec<Option<Work>> {
         let mut wanted: Vec<Vec<Wanted>> = self.answers.iter().map(|_| Vec::new()).collect();
         let args = self.commands[command].args();
@@ -392,9 +517,17 @@ impl Transaction {
         self.answers = answers.iter().map(|_| None).collect();
         match std::mem::replace(&mut self.round, Round::None) {
             Round::None => {}
-            Round::Look { shares } => {
-                self.settle_look(&shares, &answers);
-                self.round = Round::Look { shares };
+            Round::Look => {
+                self.aborted = answers.iter().flatten().any(|answer| matches!(answer, Answer::Touched(true)));
+            }
+            Round::Watch { shards } => {
+                let moment = |shard: &u16| match &answers[*shard as usize] {
+                    Some(Answer::Watched(moment)) => *moment,
+                    other => unreachable!("keys were to be watched, not {other:?}"),
+                };
+                if let Purpose::Watch { moments, .. } = &mut self.purpose {
+                    *moments = shards.iter().map(moment).collect();
+                }
             }
             Round::Calls { shares } => {
                 for (command, own) in shares {
@@ -426,29 +559,14 @@ impl Transaction {
                     .collect();
                 self.settle_ask(command, &parts);
             }
+            Round::Store { command, shards, step } => {
+                return self.settle_store(command, shards, step, answers);
+            }
             Round::Gather { command, keys, shares } => {
                 return self.decide(command, keys, &shares, answers, scope);
             }
         }
         None
-    }
-
-    fn settle_look(&mut self, shares: &[Share], answers: &[Option<Answer>]) {
-        let seen = |share: &Share| match &answers[share.shard as usize] {
-            Some(Answer::Seen(seen)) => Some(seen[share.at]),
-            other => unreachable!("a look was asked for, not {other:?}"),
-        };
-        match &mut self.purpose {
-            Purpose::Exec { watched } => {
-                self.aborted = watched.iter().zip(shares).any(|(w, share)| w.seen != seen(share));
-            }
-            Purpose::Watch { watched } => {
-                for (w, share) in watched.iter_mut().zip(shares) {
-                    w.seen = seen(share);
-                }
-            }
-            Purpose::Command => {}
-        }
     }
 
     fn settle_ask(&mut self, command: usize, parts: &[Vec<u8>]) {
@@ -567,7 +685,7 @@ fn merge_parts(command: &Command, shares: &[Share], answers: &[Option<Answer>], 
                     |share: &Share| part(share).result.as_ref().map_or(0, |outcome: &Outcome| outcome.count);
                 reply.int(shares.iter().map(count).sum());
             }
-            Merge::Ok => reply.ok(),
+            Merge::Store | Merge::StoreNew => unreachable!("it has rounds of its own"),
             Merge::Lines => {
                 shares.iter().for_each(|share| reply.raw(&part(share).bytes));
                 reply.line("END");

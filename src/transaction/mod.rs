@@ -8,7 +8,11 @@
 //! behind smaller numbers, and refuses it if a greater number is in front (`shard::locks`). Once all
 //! shards have granted, the command runs in one or more rounds of work on its shards; the last round
 //! gives the keys back. If one shard refuses, all claims are given up and the command starts anew
-//! with a fresh number.
+//! with a fresh number, and now claims its shards one after the other, in their order.
+//!
+//! A command that is the same for each of many keys (`MGET`, `MSET`, `DEL`) has the shortest form of this: its parts travel with the
+//! claim ([`parts`]). Parts that read are made at the grant. Parts that write wait on their shards until all have
+//! granted; those that may lack memory find their room before they vote, so that all are made or none is.
 //!
 //! # Why it is strictly serializable
 //!
@@ -20,24 +24,26 @@
 //!
 //! # Why nobody waits for ever
 //!
-//! Claims wait for smaller numbers only, so no circle of waiting exists. A refused command was refused
-//! because of a greater number under way; the greatest number under way is never refused; so some
-//! command always finishes.
+//! Those who claim all shards at once wait for smaller numbers only, and those who claim them in order, as everybody does who
+//! was refused, are never refused again. No circle of waiting exists (`shard::locks` has the argument), lines
+//! are served in order of arrival, and no command starts anew twice.
 //!
 //! # Who does what
 //!
 //! [`coordinator::Transaction`] is a state machine on the core of the client's connection. It takes
-//! answers and gives messages; [`serve`] is a shard's side of the work. Neither sends anything: the core does.
+//! answers and gives messages; [`serve`] is a shard's side of the work. Neither sends anything: the core does. Spread commands by
+//! themselves need no program: `core::spread` runs them.
 
 pub mod coordinator;
+pub mod parts;
 pub mod plan;
 pub mod serve;
 
 use crate::command::{Asker, Fault, Gathered, Outcome};
 use crate::protocol::Proto;
-use crate::session::{Queued, Seen, Watched};
+use crate::session::{Queued, Watched};
 use crate::shard::Meta;
-use crate::shard::locks::Mode;
+use crate::shard::locks::{Manner, Mode};
 use std::sync::Arc;
 
 /// Names one command under way: where it is coordinated, its slot there, its number.
@@ -54,15 +60,18 @@ pub struct Ticket {
 /// What a coordinator tells a shard.
 #[derive(Debug)]
 pub enum ToShard {
-    /// Claim keys (`None`: the whole shard); once granted do this work, if any, and then give the keys back if `release`.
+    /// Claim keys (`None`: the whole shard); once granted do this work, if any.
     Claim {
         /// Key hashes and how each is held.
         keys: Option<Vec<(u64, Mode)>>,
         /// What to do at the grant.
         work: Option<Work>,
-        /// Give the keys back after the work.
-        release: bool,
+        /// All shards at once, or one after the other.
+        manner: Manner,
     },
+    /// Claim the keys of these parts of a spread command (`parts`). Once granted: if they only read, make them; otherwise keep
+    /// them, find room for them, and vote.
+    Parts(Vec<u8>, Manner),
     /// Do this now: the keys are held, or none are needed.
     Work {
         /// What to do.
@@ -72,6 +81,8 @@ pub enum ToShard {
     },
     /// Give the keys back, held or waited for.
     Release,
+    /// One client less watches these keys. Concerns no command; nothing answers it.
+    Unwatch(Vec<Watched>),
 }
 
 /// What a shard answers.
@@ -94,8 +105,16 @@ pub enum Work {
     Gather(Vec<Wanted>),
     /// Changes. Nothing is removed if something could not be stored.
     Apply(Vec<Change>),
-    /// What is under these keys, for `WATCH`.
-    Look(Vec<Watched>),
+    /// Keep these parts of a spread command, find room for them, and vote.
+    Prepare(Vec<u8>),
+    /// Make the parts that are kept.
+    Go,
+    /// Drop the parts that are kept.
+    Forget,
+    /// Begin to watch these keys.
+    Watch(Vec<Watched>),
+    /// Has any of these watched keys been touched since that moment?
+    Look(Vec<(Watched, u64)>),
     /// A question to every core.
     Ask {
         /// Row of the command.
@@ -153,10 +172,42 @@ pub enum Answer {
     Gathered(Vec<Option<Gathered>>),
     /// To `Work::Apply`.
     Applied(Result<(), Fault>),
-    /// To `Work::Look`, one per key. A key that was absent and has been ever since looks as it did.
-    Seen(Vec<Seen>),
+    /// To `Work::Watch`: the moment.
+    Watched(u64),
+    /// To `Work::Look`.
+    Touched(bool),
     /// To `Work::Ask`.
     Asked(Vec<u8>),
+    /// To parts that write, and to `Work::Prepare`.
+    Voted(Vote),
+    /// To parts that read, and to `Work::Go`.
+    Parts(Done),
+    /// To `Work::Forget`.
+    Forgotten,
+}
+
+/// Whether a shard can make its parts of a command.
+#[derive(Debug)]
+pub enum Vote {
+    /// It can, whatever happens meanwhile.
+    Go,
+    /// One of the keys exists, and none may.
+    Exists,
+    /// It cannot make the part of this place among its own.
+    Refused(u32, Fault),
+}
+
+/// What a shard's parts of a spread command gave.
+#[derive(Debug)]
+pub struct Done {
+    /// Replies, each behind its length, where they are merged into an array.
+    pub bytes: Vec<u8>,
+    /// Sum of the counts.
+    pub count: i64,
+    /// Something changed.
+    pub changed: bool,
+    /// The first part of its own that failed.
+    pub fault: Option<(u32, Fault)>,
 }
 
 /// What a call on one shard gave.

@@ -5,9 +5,8 @@ use crate::command::run::run_here;
 use crate::command::table::TABLE;
 use crate::command::{Call, Fault, Gathered, Handler, Local};
 use crate::protocol::Reply;
-use crate::session::{Seen, Watched};
-use crate::shard::past::Former;
-use crate::shard::{Item, Key, Meta, Shard};
+use crate::session::Watched;
+use crate::shard::{Key, Meta, Shard};
 use slabs::Hasher;
 
 /// Does a share of a round.
@@ -21,7 +20,9 @@ pub fn work(local: &mut Local<'_>, work: Work) -> Answer {
             Answer::Gathered(wanted.iter().map(|w| gather(local.shard, hasher, w)).collect())
         }
         Work::Apply(changes) => Answer::Applied(apply(local.shard, hasher, &changes)),
-        Work::Look(keys) => Answer::Seen(keys.iter().map(|w| look(local.shard, hasher, w)).collect()),
+        Work::Watch(keys) => Answer::Watched(watch(local.shard, hasher, &keys)),
+        Work::Look(keys) => Answer::Touched(keys.iter().any(|w| is_touched(local.shard, hasher, w))),
+        Work::Prepare(_) | Work::Go | Work::Forget => unreachable!("the core keeps parts"),
         Work::Ask { row, request, asker } => {
             let Handler::Every(every) = TABLE.row(row).handler else {
                 unreachable!("only commands to every core ask")
@@ -82,25 +83,19 @@ pub fn apply(shard: &mut Shard, hasher: &Hasher, changes: &[Change]) -> Result<(
     Ok(())
 }
 
-/// What is under a watched key now.
-fn look(shard: &Shard, hasher: &Hasher, watched: &Watched) -> Seen {
-    let now = key(shard, hasher, watched.db, &watched.key);
-    if let Some(item) = shard.store.peek(&now, shard.now_ms()) {
-        return Seen::Version(item.version());
+/// Begins to watch keys, at one moment.
+fn watch(shard: &mut Shard, hasher: &Hasher, keys: &[Watched]) -> u64 {
+    let now_ms = shard.now_ms();
+    let mut moment = 0;
+    for Watched { db, key: bytes } in keys {
+        let key = key(shard, hasher, *db, bytes);
+        moment = shard.store.watch(&key, now_ms);
     }
-    if let Some(before @ Seen::Nothing { moment, change }) = watched.seen
-        && let Some(past) = shard.past.since(moment, watched.db)
-    {
-        // A flush or a swap puts another database in place: the key may have come and gone in each of them.
-        let untouched = |former: Former| {
-            let then = Key { db: former.physical, ..now };
-            let stored_since = |item: Item<'_>| item.version().wrapping_sub(former.until).cast_signed() > 0;
-            shard.store.absent_since(&then, change)
-                && shard.store.peek(&then, shard.now_ms()).is_none_or(stored_since)
-        };
-        if shard.store.absent_since(&now, change) && { past }.all(untouched) {
-            return before;
-        }
-    }
-    Seen::Nothing { moment: shard.past.moment(), change: shard.store.last_change() }
+    moment
+}
+
+fn is_touched(shard: &mut Shard, hasher: &Hasher, (watched, moment): &(Watched, u64)) -> bool {
+    let key = key(shard, hasher, watched.db, &watched.key);
+    let now_ms = shard.now_ms();
+    shard.store.touched_since(&key, *moment, now_ms)
 }

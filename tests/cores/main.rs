@@ -151,6 +151,99 @@ fn reads_of_many_keys_see_one_moment() {
     });
 }
 
+/// Several values are stored together or not at all, whatever the other clients fill meanwhile.
+#[test]
+fn a_full_store_takes_all_of_several_values_or_none() {
+    over_seeds(60, |seed| {
+        let mut world = World::new(seed, &[(b"maxmemory", b"4mb"), (b"maxmemory-policy", b"noeviction")]);
+        let mut dice = Dice(seed ^ 0x33);
+        let clients: Vec<usize> = (0..3).map(|_| world.connect(false, Vec::new(), Vec::new())).collect();
+        let mut asked: Vec<Option<Vec<Vec<u8>>>> = vec![None; clients.len()];
+        let (mut stored, mut refused) = (Vec::new(), Vec::new());
+        let mut left = 150;
+        for _ in 0..60_000 {
+            if left == 0 && asked.iter().all(Option::is_none) {
+                break;
+            }
+            for &client in &clients {
+                let down = world.clients[client].wire.borrow().down.clone();
+                if let Some(keys) = asked[client].take_if(|_| down.ends_with(b"\r\n")) {
+                    match &down[..] {
+                        b"+OK\r\n" => stored.push(keys),
+                        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n" => refused.push(keys),
+                        other => panic!("seed {seed}: {}", other.escape_ascii()),
+                    }
+                    world.clients[client].wire.borrow_mut().down.clear();
+                }
+                if asked[client].is_none() && left > 0 {
+                    left -= 1;
+                    let bytes = 20_000 + dice.below(60_000);
+                    let keys: Vec<Vec<u8>> =
+                        (0..2 + dice.below(5)).map(|key| format!("{left}:{key}").into_bytes()).collect();
+                    let mut words: Vec<Vec<u8>> = vec![b"MSET".to_vec()];
+                    keys.iter().for_each(|key| words.extend([key.clone(), vec![b'v'; bytes]]));
+                    let mut script = Script::new(0);
+                    script.say(&words.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                    world.clients[client].script = script.requests;
+                    asked[client] = Some(keys);
+                }
+            }
+            world.step();
+        }
+        assert!(
+            left == 0 && !stored.is_empty() && !refused.is_empty(),
+            "seed {seed}: {left} {}",
+            refused.len()
+        );
+        let mut script = Script::new(0);
+        for (all, there) in
+            stored.iter().map(|keys| (keys, true)).chain(refused.iter().map(|keys| (keys, false)))
+        {
+            script.say(&[&[&b"EXISTS"[..]], &all.iter().map(Vec::as_slice).collect::<Vec<_>>()[..]].concat());
+            script.expected.extend(format!(":{}\r\n", if there { all.len() } else { 0 }).into_bytes());
+        }
+        world.connect(false, script.requests, script.expected);
+        world.finish();
+    });
+}
+
+/// Clients watch keys and leave in all kinds of ways.
+#[test]
+fn a_watcher_that_has_left_is_forgotten() {
+    over_seeds(300, |seed| {
+        let mut world = World::new(seed, &[]);
+        let mut dice = Dice(seed ^ 0x11);
+        for _ in 0..6 {
+            let mut script = Script::new(0);
+            for _ in 0..1 + dice.below(20) {
+                let key = |dice: &mut Dice| format!("watched:{}", dice.below(8)).into_bytes();
+                match dice.below(9) {
+                    0 => script.say(&[b"UNWATCH"]),
+                    1 => script.say(&[b"RESET"]),
+                    2 => script.say(&[b"SWAPDB", b"0", b"1"]),
+                    3 => script.say(&[b"FLUSHALL"]),
+                    4 => [&b"MULTI"[..], b"EXEC"].iter().for_each(|word| script.say(&[word])),
+                    5 => [&b"MULTI"[..], b"DISCARD"].iter().for_each(|word| script.say(&[word])),
+                    6 => script.say(&[b"SET", &key(&mut dice), b"v"]),
+                    _ => script.say(&[b"WATCH", &key(&mut dice), &key(&mut dice), &key(&mut dice)]),
+                }
+            }
+            let client = world.connect(false, script.requests, Vec::new());
+            world.clients[client].noise = true;
+        }
+        for _ in 0..400 {
+            world.step();
+            if dice.once_in(60) {
+                let client = dice.below(world.clients.len());
+                world.clients[client].wire.borrow_mut().reset = true;
+            }
+        }
+        world.clients.iter().for_each(|client| client.wire.borrow_mut().reset = true);
+        (0..3000).for_each(|_| world.step());
+        assert_eq!((world.unfinished(), world.watched()), (0, 0), "seed {seed}");
+    });
+}
+
 /// The numbers of a reply, once all of it is there: of `EXEC` behind its `OK` and `QUEUED`, or of `MGET`.
 fn numbers(down: &[u8], exec: bool, keys: usize) -> Option<Vec<i64>> {
     let text = std::str::from_utf8(down).unwrap();

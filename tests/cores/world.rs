@@ -184,6 +184,11 @@ impl World {
         self.cores.iter().map(Core::unfinished).sum()
     }
 
+    /// Keys that any shard thinks are watched.
+    pub fn watched(&self) -> usize {
+        self.cores.iter().map(Core::watched).sum()
+    }
+
     /// Turns until all cores have stopped.
     pub fn stop(&mut self) {
         self.shared.stopping.store(true, std::sync::atomic::Ordering::Release);

@@ -3,14 +3,15 @@
 //! Owns what belongs to no part alone: the budget, the number of the last change, the counts per database. It knows
 //! no clock: whatever depends on time is told the time.
 
-mod departed;
 mod expiry;
 mod facts;
 mod read;
 mod room;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod watch;
 mod write;
 
 use crate::evict::Evictor;
@@ -21,8 +22,8 @@ use crate::page::{ARENA_BYTES_FINE, ARENA_BYTES_MAX, Handle, Pages};
 use crate::pin::Pins;
 use crate::stats::Counters;
 use crate::{BuildError, Options, Policy, VALUE_BYTES_MAX};
-use departed::Departed;
 use expiry::Sweep;
+pub use stage::Staged;
 
 /// Why an item leaves its chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub struct Store {
     table_bytes: u64,
     /// Number of the last change.
     pub(crate) change: u32,
-    departed: Departed,
+    pub(crate) watches: watch::Watches,
     dropped: Vec<u64>,
     pub(crate) counters: Counters,
     by_db: Box<[DbCounts; 256]>,
@@ -113,7 +114,7 @@ impl Store {
             heap_leaving_bytes: 0,
             table_bytes: 0,
             change: 0,
-            departed: Departed::new(0),
+            watches: watch::Watches::default(),
             dropped: Vec::new(),
             counters: Counters::default(),
             by_db: Box::new([DbCounts::default(); 256]),

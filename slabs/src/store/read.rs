@@ -84,17 +84,6 @@ impl Store {
         Some(pin)
     }
 
-    /// The number of the last change of any item: what `absent_since` compares with.
-    pub fn last_change(&self) -> u32 {
-        self.change
-    }
-
-    /// Nothing was stored under this key at any time after that change, given that it was absent then and is
-    /// absent now. May be false although it is true: few departures are remembered apart from each other.
-    pub fn absent_since(&self, key: &Key, change: u32) -> bool {
-        self.departed.none_since(key.slot_hash(), change)
-    }
-
     /// A number that changes with every change of an item that shares its bucket with this key: the number of the
     /// last such change.
     pub fn bucket_version(&self, key: &Key) -> u32 {

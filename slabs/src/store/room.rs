@@ -203,8 +203,7 @@ impl Store {
     pub(crate) fn drop_item(&mut self, hash: u64, slot: Slot, handle: Handle, gone: Gone) {
         let raw = self.pages.raw(handle);
         if gone != Gone::Replaced {
-            let change = self.next_change();
-            self.departed.note(hash, change);
+            self.note_change(hash);
         }
         self.index.remove(hash, slot);
         self.note_heap_leaves(raw, &Meta::default());
@@ -399,8 +398,7 @@ impl Store {
     /// Removes everything at once; pinned values stay readable.
     pub fn clear(&mut self) {
         self.unpin_released();
-        let change = self.next_change();
-        self.departed.note_all(change);
+        self.touch_all_watches();
         self.index.clear();
         for page in 0..self.pages.page_count() as PageId {
             self.clear_page(page);

@@ -96,17 +96,20 @@ impl Store {
         let Some((_, old)) = self.find_live(hash, key, now_ms) else { return Ok(false) };
         let raw = self.pages.raw(old);
         let version = raw.version();
+        let touched = self.touched(hash);
         let raw = if layout_of(meta, raw.is_large()) & 0xf0 == raw.layout() & 0xf0 {
             self.recount_expiry(old, meta.expire_at_ms);
             raw.set_meta(meta, raw.is_large());
             let version = self.next_change();
             raw.set_version(version);
+            self.note_change(hash);
             raw
         } else {
             self.rewrite(hash, old, key, raw.value_len(), meta, Old::Keep, now_ms)?
         };
         if change == Change::Keep {
             raw.set_version(version);
+            self.watches.restore(hash, touched);
         }
         self.index.stamp(hash, self.change);
         Ok(true)
@@ -154,7 +157,7 @@ impl Store {
     }
 
     #[inline]
-    fn check_sizes(&self, key: &Key, value_bytes: usize) -> Result<(), Refused> {
+    pub(super) fn check_sizes(&self, key: &Key, value_bytes: usize) -> Result<(), Refused> {
         if key.bytes.len() > KEY_BYTES_MAX {
             return Err(Refused::KeyTooLong);
         }
@@ -192,11 +195,17 @@ impl Store {
     ) -> Result<Raw, Refused> {
         self.evictor.prefetch(hash);
         let handle = self.new_chunk(key, value_bytes, meta, now_ms)?;
+        self.join(hash, handle);
+        Ok(self.pages.raw(handle))
+    }
+
+    /// Puts a new chunk's item into the index, where none of its key is.
+    #[inline]
+    pub(super) fn join(&mut self, hash: u64, handle: Handle) {
         self.evictor.on_insert(&self.pages, &self.index, handle, hash);
         self.index.insert(hash, handle);
         self.enter(hash, handle);
         self.grow_index();
-        Ok(self.pages.raw(handle))
     }
 
     /// Another value or other metadata for an item: in its chunk if that is still the right one and nobody reads
@@ -241,6 +250,7 @@ impl Store {
         let raw = self.pages.raw(handle);
         let version = self.next_change();
         self.index.stamp(hash, version);
+        self.note_change(hash);
         self.note_heap_leaves(raw, meta);
         self.recount_expiry(handle, meta.expire_at_ms);
         let before = raw.chunk_bytes_used();
@@ -273,7 +283,14 @@ impl Store {
 
     /// Whether the chunk (or blob) that an item has is the one that it would get.
     #[inline]
-    fn fits_in_place(&self, handle: Handle, raw: Raw, key: &Key, value_bytes: usize, meta: &Meta) -> bool {
+    pub(super) fn fits_in_place(
+        &self,
+        handle: Handle,
+        raw: Raw,
+        key: &Key,
+        value_bytes: usize,
+        meta: &Meta,
+    ) -> bool {
         if raw.is_pinned() && (!self.pins.any_released() || self.pins.is_pinned(handle)) {
             return false;
         }
@@ -319,6 +336,12 @@ impl Store {
             Old::Shift(by) => raw.value_mut()[by..].copy_from_slice(old_raw.value()),
         }
         self.note_heap_leaves(old_raw, meta);
+        self.take_place_of(hash, old, handle);
+        Ok(raw)
+    }
+
+    /// Puts a new chunk's item where another was in the index, and gives that one's chunk up.
+    pub(super) fn take_place_of(&mut self, hash: u64, old: Handle, handle: Handle) {
         self.evictor.on_remove(&self.pages, old, Gone::Replaced);
         self.evictor.on_insert(&self.pages, &self.index, handle, hash);
         // Eviction may have changed the index meanwhile, but not taken the old item out of it.
@@ -328,11 +351,10 @@ impl Store {
         self.leave(old);
         self.give_chunk(old);
         self.enter(hash, handle);
-        Ok(raw)
     }
 
     /// A chunk with an item laid out in it, but for its value and version.
-    fn new_chunk(
+    pub(super) fn new_chunk(
         &mut self,
         key: &Key,
         value_bytes: usize,
@@ -365,6 +387,7 @@ impl Store {
     fn enter(&mut self, hash: u64, handle: page::Handle) {
         let version = self.next_change();
         self.index.stamp(hash, version);
+        self.note_change(hash);
         let raw = self.pages.raw(handle);
         raw.set_version(version);
         let expire_at_ms = raw.expire_at_ms();

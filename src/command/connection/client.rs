@@ -179,13 +179,11 @@ fn setinfo(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>)
     } else if option.eq_ignore_ascii_case(b"lib-ver") {
         &mut session.lib_version
     } else {
-        let option = String::from_utf8_lossy(option);
-        return Err(Fault::Text(format!("ERR Unrecognized option '{option}'").into()));
+        return Err(Fault::quoted("ERR Unrecognized option '", option, "'"));
     };
     if !is_printable(value) {
-        let option = String::from_utf8_lossy(option);
-        let text = format!("ERR {option} cannot contain spaces, newlines or special characters.");
-        return Err(Fault::Text(text.into()));
+        let after = " cannot contain spaces, newlines or special characters.";
+        return Err(Fault::quoted("ERR ", option, after));
     }
     *field = value.to_vec();
     reply.ok();

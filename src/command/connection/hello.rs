@@ -89,9 +89,7 @@ fn option(context: &mut Context<'_, '_>, args: Args<'_>) -> Result<usize, Fault>
             context.session().name = check_name(name)?.to_vec();
             Ok(2)
         }
-        (word, ..) => Err(Fault::Text(
-            format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(word)).into(),
-        )),
+        (word, ..) => Err(Fault::quoted("ERR Syntax error in HELLO option '", word, "'")),
     }
 }
 

@@ -57,9 +57,7 @@ impl<'a> Filter<'a> {
             self.laddr = Some(value);
         } else if is(b"user") {
             if value != USER {
-                return Err(Fault::Text(
-                    format!("ERR No such user '{}'", String::from_utf8_lossy(value)).into(),
-                ));
+                return Err(Fault::quoted("ERR No such user '", value, "'"));
             }
         } else if is(b"skipme") && value.eq_ignore_ascii_case(b"yes") {
             self.spare_asker = true;

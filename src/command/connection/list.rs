@@ -65,7 +65,7 @@ pub(super) fn is_normal(word: &[u8]) -> Result<bool, Fault> {
     } else if is(b"master") || is(b"replica") || is(b"slave") || is(b"pubsub") {
         Ok(false)
     } else {
-        Err(Fault::Text(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(word)).into()))
+        Err(Fault::quoted("ERR Unknown client type '", word, "'"))
     }
 }
 

@@ -110,12 +110,11 @@ fn quit(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Re
 }
 
 fn reset(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    if context.session().monitor {
+    if context.local.sessions.set_monitor(context.id, false) {
         context.local.shared.monitors.fetch_sub(1, Relaxed);
     }
     let authenticated = !context.local.shared.parameters.asks_password();
     let session = context.session();
-    session.monitor = false;
     session.authenticated = authenticated;
     session.proto = Proto::Resp2;
     session.db = 0;
@@ -125,7 +124,7 @@ fn reset(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> R
     session.no_touch = false;
     session.readonly = false;
     session.multi = None;
-    session.watched.clear();
+    context.effects.push(Effect::Unwatch);
     reply.set_proto(Proto::Resp2);
     reply.simple("RESET");
     Ok(Outcome::READ)

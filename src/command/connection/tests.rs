@@ -115,10 +115,9 @@ fn quit_closes_after_its_reply() {
 #[test]
 fn reset_makes_a_client_new() {
     let mut cores = with_password();
-    cores.shared.monitors.store(1, Relaxed);
+    cores.check(&[("MONITOR", "+OK")]);
     let session = cores.session();
     session.authenticated = true;
-    session.monitor = true;
     session.proto = Proto::Resp3;
     session.db = 3;
     session.name = b"n".to_vec();

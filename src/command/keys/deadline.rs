@@ -146,7 +146,7 @@ impl Conditions {
             } else if option.eq_ignore_ascii_case(b"lt") {
                 &mut found.lt
             } else {
-                return Err(Fault::Quoted { before: "ERR Unsupported option ", bytes: option.to_vec() });
+                return Err(Fault::quoted("ERR Unsupported option ", option, ""));
             };
             *place = true;
         }

@@ -64,10 +64,8 @@ fn set(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     }
     // Unknown names are told before anything else is looked at.
     if let Some(unknown) = args.iter().step_by(2).find(|name| find(name).is_none()) {
-        let name = String::from_utf8_lossy(unknown);
-        return Err(Fault::Text(
-            format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'").into(),
-        ));
+        let text = "ERR Unknown option or number of arguments for CONFIG SET - '";
+        return Err(Fault::quoted(text, unknown, "'"));
     }
     let pairs: Vec<(&[u8], &[u8])> = args.iter().step_by(2).zip(args.iter().skip(1).step_by(2)).collect();
     context
@@ -81,9 +79,11 @@ fn set(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 }
 
 fn refused(name: &[u8], refusal: &Refusal) -> Fault {
-    let name = String::from_utf8_lossy(name);
-    let reason = refusal.reason();
-    Fault::Text(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}").into())
+    Fault::Quoted {
+        before: "ERR CONFIG SET failed (possibly related to argument '",
+        bytes: name.to_ascii_lowercase(),
+        after: format!("') - {}", refusal.reason()).into(),
+    }
 }
 
 fn resetstat(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {

@@ -148,8 +148,7 @@ fn history(args: Args<'_>, parts: &[Vec<u8>], reply: &mut Reply<'_>) -> Done {
 
 fn graph(args: Args<'_>, parts: &[Vec<u8>], reply: &mut Reply<'_>) -> Done {
     let Some(history) = history_of(&args[2], parts) else {
-        let name = String::from_utf8_lossy(&args[2]);
-        return Err(Fault::Text(format!("ERR No samples available for event '{name}'").into()));
+        return Err(Fault::quoted("ERR No samples available for event '", &args[2], "'"));
     };
     reply.verbatim(*b"txt", drawing(&history).as_bytes());
     Ok(Outcome::READ)

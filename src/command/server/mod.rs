@@ -128,17 +128,21 @@ const fn container(
     }
 }
 
+/// Bytes of a subcommand that are quoted.
+const QUOTED_BYTES_MAX: usize = 128;
+
 /// What a session command is.
 type Done = Result<Outcome, Fault>;
 
 /// `ERR unknown subcommand or wrong number of arguments ...`, where the row's arity does not say it all.
 fn misused(args: Args<'_>) -> Fault {
-    let sub = String::from_utf8_lossy(args.get(1).unwrap_or_default());
     let container = String::from_utf8_lossy(&args[0]).to_ascii_uppercase();
-    Fault::Text(
-        format!("ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP.")
-            .into(),
-    )
+    let sub = args.get(1).unwrap_or_default();
+    Fault::Quoted {
+        before: "ERR unknown subcommand or wrong number of arguments for '",
+        bytes: sub[..sub.len().min(QUOTED_BYTES_MAX)].to_vec(),
+        after: format!("'. Try {container} HELP.").into(),
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// `MONITOR`. The core counts the client out when it leaves.
 pub(super) fn monitor(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {
-    if !std::mem::replace(&mut context.session().monitor, true) {
+    if context.local.sessions.set_monitor(context.id, true) {
         context.local.shared.monitors.fetch_add(1, Relaxed);
     }
     reply.ok();

@@ -2,9 +2,7 @@
 
 use super::expiry::{Form, Given};
 use super::get::write_string;
-use crate::command::{
-    Call, Command, Fault, Gathered, Handler, Hops, KeyRef, Keys, Merge, Outcome, Write, flag,
-};
+use crate::command::{Call, Command, Fault, Handler, Keys, Merge, Outcome, flag};
 use crate::protocol::{Args, Reply};
 use crate::shard::{Meta, Shard};
 
@@ -79,7 +77,7 @@ pub static ROWS: &[Command] = &[
         since: "1.0.1",
         summary: "Gives several keys their strings at one moment.",
         complexity: "O(N) for N keys",
-        handler: Handler::Spread { each: mset_part, stride: 2, merge: Merge::Ok },
+        handler: Handler::Spread { each: mset_part, stride: 2, merge: Merge::Store },
         subs: &[],
     },
     Command {
@@ -91,7 +89,7 @@ pub static ROWS: &[Command] = &[
         since: "1.0.1",
         summary: "Gives several keys their strings only if none of them exists.",
         complexity: "O(N) for N keys",
-        handler: Handler::Hops(Hops { keys: msetnx_keys, decide: msetnx }),
+        handler: Handler::Spread { each: mset_part, stride: 2, merge: Merge::StoreNew },
         subs: &[],
     },
 ];
@@ -229,27 +227,4 @@ fn getset(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
 
 fn mset_part(shard: &mut Shard, call: &Call<'_>, _: &mut Reply<'_>) -> Result<Outcome, Fault> {
     replace(shard, call, &call.args[2], &Meta::default())
-}
-
-fn msetnx_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
-    if args.len().is_multiple_of(2) {
-        return Err(Fault::Arity("msetnx"));
-    }
-    keys.extend((1..args.len()).step_by(2).map(|arg| KeyRef { arg, db, value: false }));
-    Ok(())
-}
-
-fn msetnx(
-    args: Args<'_>,
-    found: &[Option<Gathered>],
-    _now_ms: u64,
-    reply: &mut Reply<'_>,
-) -> Result<Vec<Write>, Fault> {
-    if found.iter().any(Option::is_some) {
-        reply.int(0);
-        return Ok(Vec::new());
-    }
-    reply.int(1);
-    let put = |key| Write::Put { key, value: args[2 * key + 2].to_vec(), meta: Meta::default() };
-    Ok((0..found.len()).map(put).collect())
 }
