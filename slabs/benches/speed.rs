@@ -1,8 +1,8 @@
 #![allow(unsafe_code)]
 //! The store against `hashbrown::HashMap<Box<[u8]>, Box<[u8]>>` with the same hash, in one run.
 //!
-//! `cargo bench -p slabs --bench speed [small] [large] [limit]`. Each figure is the best of several interleaved rounds, in CPU time, so that
-//! what else runs on the machine disturbs both sides alike.
+//! `cargo bench -p slabs --bench speed [small] [large] [limit]`. Each figure is the median of many short rounds
+//! that take turns, in CPU time, so that what else runs on the machine disturbs both sides alike.
 
 use std::hash::{BuildHasher, Hasher as StdHasher};
 use std::hint::black_box;
@@ -77,32 +77,44 @@ fn cpu_ns() -> f64 {
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
-/// Nanoseconds per operation of both sides, in short rounds that take turns: the best fifth of the rounds, averaged.
-fn race(
-    per_round: usize,
-    rounds: usize,
-    mut one: impl FnMut(usize),
-    mut other: impl FnMut(usize),
-) -> (f64, f64) {
-    let (mut times, mut others) = (Vec::new(), Vec::new());
-    for round in 0..rounds {
-        let start = cpu_ns();
-        one(round);
-        let middle = cpu_ns();
-        other(round);
-        times.push(middle - start);
-        others.push(cpu_ns() - middle);
-    }
-    let best = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times.truncate(rounds.div_ceil(5));
-        times.iter().sum::<f64>() / (times.len() * per_round) as f64
-    };
-    (best(times), best(others))
+/// What a race found: nanoseconds per operation of both sides and their ratio.
+struct Times {
+    store: f64,
+    map: f64,
+    ratio: f64,
 }
 
-fn report(what: &str, (store, map): (f64, f64), bar: f64) {
-    let ratio = store / map;
+/// Both sides in short rounds that take turns, which side begins too. Each figure is the median over the rounds: the
+/// ratio of each round is taken by itself, so that what slows a part of the run slows both sides of these rounds.
+fn race(per_round: usize, rounds: usize, mut one: impl FnMut(usize), mut other: impl FnMut(usize)) -> Times {
+    let mut times: Vec<(f64, f64)> = Vec::new();
+    let timed = |side: &mut dyn FnMut(usize), round: usize| {
+        let start = cpu_ns();
+        side(round);
+        (cpu_ns() - start) / per_round as f64
+    };
+    for round in 0..rounds {
+        if round % 2 == 0 {
+            let first = timed(&mut one, round);
+            times.push((first, timed(&mut other, round)));
+        } else {
+            let first = timed(&mut other, round);
+            times.push((timed(&mut one, round), first));
+        }
+    }
+    let median = |of: &dyn Fn(&(f64, f64)) -> f64| {
+        let mut values: Vec<f64> = times.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    Times {
+        store: median(&|time| time.0),
+        map: median(&|time| time.1),
+        ratio: median(&|time| time.0 / time.1),
+    }
+}
+
+fn report(what: &str, Times { store, map, ratio }: Times, bar: f64) {
     let verdict = if ratio <= bar { "ok" } else { "MISSED" };
     println!("{what:34} {store:8.1} ns  map {map:8.1} ns  {ratio:5.2}x  bar {bar:.1}x {verdict}");
 }

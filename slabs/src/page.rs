@@ -31,6 +31,8 @@ fn unit_bits_for(reserve_bytes: u64) -> u32 {
     }
 }
 
+/// The bits of `base_and_bits` that are not the base's.
+const UNIT_BITS_MASK: usize = 0x3f;
 const NO_UNIT: u16 = u16::MAX;
 /// The class of a page that has none.
 const CLASSLESS: ClassId = ClassId::MAX;
@@ -76,7 +78,8 @@ struct ClassPages {
 /// All pages of a store.
 pub(crate) struct Pages {
     range: Rc<Range>,
-    base: *mut u8,
+    /// The arena's first byte, which lies on a huge page, plus `unit_bits`: every lookup wants both.
+    base_and_bits: *mut u8,
     page_bits: u32,
     /// log2 of the bytes that a handle counts.
     unit_bits: u32,
@@ -103,7 +106,7 @@ impl Pages {
             .map(|_| ClassPages { pages: Vec::new(), room: NONE, used: 0, requested_bytes: 0 })
             .collect();
         Ok(Pages {
-            base: range.base(),
+            base_and_bits: range.base().wrapping_add(unit_bits as usize),
             range: Rc::new(range),
             page_bits,
             unit_bits,
@@ -238,10 +241,12 @@ impl Pages {
     /// The chunk's contents.
     #[inline]
     pub(crate) fn raw(&self, handle: Handle) -> Raw {
-        let offset = (handle as usize) << self.unit_bits;
+        let bits = self.base_and_bits.addr();
+        let offset = (handle as usize).wrapping_shl(bits as u32);
         debug_assert!(offset >> self.page_bits < self.records.len());
+        let base = self.base_and_bits.map_addr(|bits| bits & !UNIT_BITS_MASK);
         // SAFETY: handles are made here, for chunks of pages of the arena.
-        unsafe { Raw::new(self.base.add(offset)) }
+        unsafe { Raw::new(base.add(offset)) }
     }
 
     /// The live item in a slot, if there is one.

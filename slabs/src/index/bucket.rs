@@ -35,7 +35,7 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 
 /// The tag of a hash: bits 40..48, never 0.
 #[inline]
-pub(crate) fn tag_of(hash: u64) -> u8 {
+pub(crate) const fn tag_of(hash: u64) -> u8 {
     let tag = (hash >> 40) as u8;
-    tag + u8::from(tag == 0)
+    tag + (tag == 0) as u8
 }

@@ -17,12 +17,13 @@ mod scan;
 mod tests;
 
 use std::hint::select_unpredictable;
+use std::num::NonZeroU32;
 
 use crate::arena::{OS_PAGE_BYTES, Range};
 use crate::page::Handle;
 use bucket::{Bucket, LANES, tag_of};
-use probe::lanes_with;
 pub(crate) use probe::prefetch;
+use probe::{lanes_of_hash, lanes_with};
 
 /// log2 of the buckets of an empty index: one page of the kernel's.
 const LEVEL_MIN: u32 = 6;
@@ -36,8 +37,9 @@ pub(crate) struct Index {
     overflow: Range,
     /// There are `2^level + split` buckets; those below `split` have been divided at this level.
     level: u32,
-    /// `2^level`, `2 * 2^level - 1` and `2^level + split`, ready for use.
+    /// `2^level`, `2^level - 1`, `2 * 2^level - 1` and `2^level + split`, ready for use.
     half: u64,
+    narrow_mask: u64,
     wide_mask: u64,
     bucket_count: u64,
     split: u64,
@@ -67,6 +69,7 @@ impl Index {
             overflow: Range::reserve(reserve, huge_pages)?,
             level: LEVEL_MIN,
             half: 1 << LEVEL_MIN,
+            narrow_mask: (1 << LEVEL_MIN) - 1,
             wide_mask: (2 << LEVEL_MIN) - 1,
             bucket_count: 1 << LEVEL_MIN,
             split: 0,
@@ -93,6 +96,7 @@ impl Index {
     fn set_size(&mut self, level: u32, split: u64) {
         (self.level, self.split) = (level, split);
         self.half = 1 << level;
+        self.narrow_mask = (1 << level) - 1;
         self.wide_mask = (2 << level) - 1;
         self.bucket_count = self.half + split;
     }
@@ -107,7 +111,7 @@ impl Index {
     #[inline]
     fn address(&self, hash: u64) -> u64 {
         let wide = hash & self.wide_mask;
-        wide - select_unpredictable(wide < self.bucket_count, 0, self.half)
+        select_unpredictable(wide < self.bucket_count, wide, hash & self.narrow_mask)
     }
 
     #[inline]
@@ -150,7 +154,7 @@ impl Index {
     #[inline]
     pub(crate) fn first_candidate(&self, hash: u64) -> Option<Handle> {
         let bucket = self.see(self.at(self.address(hash)));
-        let lanes = lanes_with(bucket, tag_of(hash));
+        let lanes = lanes_of_hash(bucket, hash);
         if lanes == 0 {
             if bucket.next != 0 {
                 prefetch(self.overflow_at(bucket.next).cast());
@@ -158,6 +162,14 @@ impl Index {
             return None;
         }
         Some(bucket.handles[lanes.trailing_zeros() as usize])
+    }
+
+    /// The first entry of this tag in the first bucket: mostly the one that is looked for.
+    #[inline(always)]
+    pub(crate) fn first_of_tag(&self, hash: u64) -> Option<Handle> {
+        let bucket = self.see(self.at(self.address(hash)));
+        let lanes = NonZeroU32::new(lanes_of_hash(bucket, hash))?;
+        Some(bucket.handle(lanes.trailing_zeros()))
     }
 
     /// The entry of this hash that `is` the one.
@@ -181,15 +193,15 @@ impl Index {
 
     /// The same, in the first bucket only; the error is the number of an overflow bucket where to go on. (Apart, so
     /// that what only the unlikely second part needs is not kept in memory for it.)
-    #[inline(always)]
-    pub(crate) fn search_first<T>(
+    #[inline]
+    fn search_first<T>(
         &self,
         hash: u64,
         mut what: impl FnMut(Handle) -> Option<T>,
     ) -> Result<Option<(Slot, T)>, u32> {
         let at = self.at(self.address(hash));
         let bucket = self.see(at);
-        let mut lanes = lanes_with(bucket, tag_of(hash));
+        let mut lanes = lanes_of_hash(bucket, hash);
         while lanes != 0 {
             let lane = lanes.trailing_zeros();
             if let Some(found) = what(bucket.handle(lane)) {
@@ -202,7 +214,7 @@ impl Index {
 
     /// The second part of a search.
     #[inline(never)]
-    pub(crate) fn search_overflow<T>(
+    fn search_overflow<T>(
         &self,
         first: u32,
         hash: u64,

@@ -31,6 +31,44 @@ fn lanes_with_sse2(bucket: &Bucket, tag: u8) -> u32 {
     equal as u32 & LANE_MASK
 }
 
+/// The tag that a hash has, in each of 16 bytes, by bits 40..48 of the hash: reading them is five instructions less
+/// than making them.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(miri)))]
+#[repr(align(64))]
+struct Tags([[u8; 16]; 256]);
+
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(miri)))]
+static TAGS: Tags = {
+    let mut tags = [[0; 16]; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        tags[bits] = [super::bucket::tag_of((bits as u64) << 40); 16];
+        bits += 1;
+    }
+    Tags(tags)
+};
+
+/// A bit for each lane whose tag is that of the hash.
+#[inline(always)]
+pub(crate) fn lanes_of_hash(bucket: &Bucket, hash: u64) -> u32 {
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(miri)))]
+    {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8};
+        let row = (hash >> (40 - 4)) as usize & 0xff0;
+        // SAFETY: as above; `row` is a multiple of 16 below the table's size, and the table is aligned.
+        let equal = unsafe {
+            let tag = _mm_load_si128(TAGS.0.as_ptr().byte_add(row).cast());
+            let tags = _mm_load_si128(std::ptr::from_ref(bucket).cast());
+            _mm_movemask_epi8(_mm_cmpeq_epi8(tags, tag))
+        };
+        equal as u32 & LANE_MASK
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2", not(miri))))]
+    {
+        lanes_with_loop(bucket, super::bucket::tag_of(hash))
+    }
+}
+
 /// The same without vector instructions.
 #[cfg_attr(all(target_arch = "x86_64", target_feature = "sse2"), allow(dead_code))]
 fn lanes_with_loop(bucket: &Bucket, tag: u8) -> u32 {
@@ -59,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compare_equals_the_loop() {
+    fn compares_equal_the_loop() {
         // SAFETY: all-zero is a valid bucket.
         let mut bucket: Bucket = unsafe { std::mem::zeroed() };
         let mut seed = 1u32;
@@ -71,6 +109,9 @@ mod tests {
             bucket.next = seed;
             for tag in 0..16 {
                 assert_eq!(lanes_with(&bucket, tag), lanes_with_loop(&bucket, tag));
+                let hash = 0x5555_00aa_aaaa_aaaa | u64::from(tag) << 40;
+                let of_hash = lanes_with_loop(&bucket, super::super::bucket::tag_of(hash));
+                assert_eq!(lanes_of_hash(&bucket, hash), of_hash);
             }
         }
     }

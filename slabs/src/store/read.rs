@@ -7,46 +7,59 @@ use crate::pin::Pin;
 
 impl Store {
     /// The live item of this key; counts as a use. A dead one is reclaimed.
+    ///
+    /// This is the hot path: how many lookups the CPU overlaps by itself depends on how few instructions, and loads, each
+    /// takes. So what nearly every lookup finds comes first: the first entry of its tag has the key, and the header
+    /// tells in one compare that it has no optional fields and needs no counting.
     #[inline(always)]
     pub fn get(&mut self, key: &Key, now_ms: u64) -> Option<Item<'_>> {
-        let found = self.look_up(key)?;
+        let hash = key.slot_hash();
+        if let Some(handle) = self.index.first_of_tag(hash) {
+            let wanted = Wanted::new(key.db, key.bytes);
+            let raw = self.pages.raw(handle);
+            if let Some(found) = raw.match_hot(&wanted) {
+                return Some(Item::matched(&found, key.bytes, self.pages.classes()));
+            }
+            if let Some(found) = raw.match_with(&wanted)
+                && (found.plain || !raw.is_expired(now_ms))
+            {
+                found.touch();
+                return Some(Item::matched(&found, key.bytes, self.pages.classes()));
+            }
+        }
+        self.get_slowly(hash, key.db, key.bytes, now_ms)
+    }
+
+    /// The rest of `get`: tags that mislead, overflow buckets, dead items and misses. Takes the parts of the key in
+    /// registers: `get` would otherwise keep it in memory for this.
+    #[cold]
+    #[inline(never)]
+    fn get_slowly(&mut self, hash: u64, db: u8, bytes: &[u8], now_ms: u64) -> Option<Item<'_>> {
+        let found = self.look_up(hash, db, bytes)?;
         if !found.plain && found.raw.is_expired(now_ms) {
-            self.reclaim_parts(key.slot_hash(), key.db, key.bytes, now_ms);
+            self.reclaim_parts(hash, db, bytes, now_ms);
             return None;
         }
-        found.raw.touch();
-        Some(Item::matched(&found, key.bytes, self.pages.classes()))
+        found.touch();
+        Some(Item::matched(&found, bytes, self.pages.classes()))
     }
 
     /// The live item of this key; does not count as a use.
-    #[inline(always)]
+    #[inline]
     pub fn peek(&self, key: &Key, now_ms: u64) -> Option<Item<'_>> {
-        let found = self.look_up(key)?;
+        let found = self.look_up(key.slot_hash(), key.db, key.bytes)?;
         if !found.plain && found.raw.is_expired(now_ms) {
             return None;
         }
         Some(Item::matched(&found, key.bytes, self.pages.classes()))
     }
 
-    /// The item of a key, dead or alive. This is the hot path: how many lookups the CPU overlaps by itself depends on
-    /// how few instructions each takes.
-    #[inline(always)]
-    fn look_up(&self, key: &Key) -> Option<Match> {
-        let wanted = Wanted::new(key.db, key.bytes);
-        let hash = key.slot_hash();
-        let pages = &self.pages;
-        match self.index.search_first(hash, |handle| pages.raw(handle).match_with(&wanted)) {
-            Ok(found) => Some(found?.1),
-            Err(next) => self.look_up_overflow(next, hash, key.db, key.bytes),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn look_up_overflow(&self, next: u32, hash: u64, db: u8, key: &[u8]) -> Option<Match> {
+    /// The item of a key, dead or alive.
+    #[inline]
+    fn look_up(&self, hash: u64, db: u8, key: &[u8]) -> Option<Match> {
         let wanted = Wanted::new(db, key);
         let pages = &self.pages;
-        Some(self.index.search_overflow(next, hash, |handle| pages.raw(handle).match_with(&wanted))?.1)
+        Some(self.index.search(hash, |handle| pages.raw(handle).match_with(&wanted))?.1)
     }
 
     /// Asks the CPU for the bucket of a key. First step of a batch; see the crate's page.
