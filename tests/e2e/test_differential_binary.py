@@ -185,7 +185,7 @@ def show(part):
 def test_replies_to_packets_equal_those_of_memcached(threads, start, request):
     seed = request.config.getoption("--seed") or DEFAULT_SEED + threads
     generate = Generator(random.Random(seed))
-    commands = [generate() for _ in range(request.config.getoption("--commands") // 4)]
+    commands = [generate() for _ in range(request.config.getoption("--commands") // 8)]
     shrink = request.config.getoption("--shrink-seconds")
     ours = start(threads=threads, flags=["--item_size_max", str(ITEM_SIZE_MAX)])
     with server.memcached() as theirs:
