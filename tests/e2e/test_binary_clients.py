@@ -23,10 +23,8 @@ def address(running):
     return f"127.0.0.1:{running.memcache_port}"
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_memccapable(start, threads):
+def test_memccapable(running):
     """The tests of libmemcached, of which memcached 1.6.18 passes all."""
-    running = start(threads=threads)
     argv = ["memccapable", "-h", "127.0.0.1", "-p", str(running.memcache_port)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     results = [line.split() for line in done.stdout.splitlines() if line.startswith(("ascii ", "binary "))]
@@ -65,7 +63,7 @@ def pylibmc_session(client):
     assert client.set_multi({f"key{number}": number for number in range(300)}) == []
     assert client.get_multi([f"key{number}" for number in range(301)]) == {f"key{number}": number for number in range(300)}
     assert client.set("n", 10) and client.incr("n", 5) == 15 and client.decr("n", 1) == 14
-    assert client.touch("k", 100) and not client.touch("none", 100)
+    # No touch: libmemcached waits five seconds for more than its reply in this mode, with memcached too.
     assert client.add("k", "x") is False
     with pytest.raises(pylibmc.NotFound):
         client.replace("none", "x")

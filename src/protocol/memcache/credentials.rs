@@ -17,11 +17,12 @@ impl Parser {
     pub(super) fn credentials(&mut self, bytes: &[u8], spans: &mut Vec<Span>) -> Parsed {
         let before = spans.len();
         let from = self.scanned as usize;
-        let Some(line_end) = memchr::memchr(b'\n', &bytes[from..]).map(|at| from + at) else {
-            if bytes.len() > CREDENTIALS_LINE_BYTES_MAX {
-                *self = Parser::default();
-                return Parsed::LineTooLong;
-            }
+        let line_end = memchr::memchr(b'\n', &bytes[from..]).map(|at| from + at);
+        if line_end.map_or(bytes.len(), |end| end + 1) > CREDENTIALS_LINE_BYTES_MAX {
+            *self = Parser::default();
+            return Parsed::LineTooLong;
+        }
+        let Some(line_end) = line_end else {
             return self.wait(bytes.len() + 1, bytes.len());
         };
         let used = line_end + 1;
@@ -65,5 +66,144 @@ impl Parser {
         }
         spans.extend([set, found[0], found[1]]);
         Parsed::Done { used: end + 2, verb: Verb::Auth, noreply: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::args::Args;
+    use super::super::super::limits::Limits;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What came out of a stream of input; the parser is done with a stranger once it has authenticated.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Event {
+        Auth(Vec<u8>, Vec<u8>),
+        Bad(LineError),
+        Closed,
+    }
+
+    fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
+        let limits = Limits { authenticated: false, ..Limits::default() };
+        let mut parser = Parser::new();
+        let (mut events, mut held, mut spans) = (Vec::new(), Vec::new(), Vec::new());
+        for piece in pieces {
+            held.extend_from_slice(piece);
+            loop {
+                spans.clear();
+                let used = match parser.parse(&held, &mut spans, &limits) {
+                    Parsed::Done { used, verb: Verb::Auth, noreply: false } => {
+                        let args = Args::new(&held, &spans);
+                        assert!(args.len() == 3 && &args[0] == b"set");
+                        events.push(Event::Auth(args[1].to_vec(), args[2].to_vec()));
+                        used
+                    }
+                    Parsed::Bad { used, error, noreply: false } => {
+                        events.push(Event::Bad(error));
+                        used
+                    }
+                    Parsed::Swallowed { used } => used,
+                    Parsed::More => break,
+                    Parsed::LineTooLong => {
+                        events.push(Event::Closed);
+                        return events;
+                    }
+                    other => panic!("{other:?}"),
+                };
+                held.drain(..used);
+            }
+        }
+        events
+    }
+
+    /// The same without a thought for input in pieces.
+    fn naive(mut input: &[u8]) -> Vec<Event> {
+        let words = |text: &[u8]| -> Vec<Vec<u8>> {
+            text.split(|b| *b == b' ').filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect()
+        };
+        let mut events = Vec::new();
+        loop {
+            let end = input.iter().position(|byte| *byte == b'\n');
+            if end.map_or(input.len(), |end| end + 1) > 2048 {
+                events.push(Event::Closed);
+                return events;
+            }
+            let Some(end) = end else { return events };
+            let line = words(&input[..end]);
+            input = &input[end + 1..];
+            let length = line.get(4).and_then(|word| {
+                let digits = word.strip_suffix(b"\r").unwrap_or(word);
+                std::str::from_utf8(digits).ok()?.parse::<u32>().ok()
+            });
+            let Some(length) = length.filter(|_| line[0] == b"set") else {
+                events.push(Event::Bad(LineError::Unauthenticated));
+                continue;
+            };
+            let length = length as usize;
+            if length > 16384 {
+                events.push(Event::Bad(LineError::CredentialsTooLong));
+                input = &input[input.len().min(length + 2)..];
+                continue;
+            }
+            if input.len() < length + 2 {
+                return events;
+            }
+            let (data, rest) = input.split_at(length);
+            let found = words(data);
+            events.push(match (&rest[..2] == b"\r\n", &found[..]) {
+                (false, _) => Event::Bad(LineError::BadCredentialsEnd),
+                (true, [name, password, ..]) => Event::Auth(name.clone(), password.clone()),
+                (true, _) => Event::Bad(LineError::BadCredentials),
+            });
+            input = &rest[2..];
+        }
+    }
+
+    fn requests() -> impl Strategy<Value = Vec<u8>> {
+        let data = prop::sample::select(vec!["user pass", "user", "", " a  b c ", "a b", "user pass\r\n"]);
+        let set = (data, 0usize..4, any::<bool>()).prop_map(|(data, wrong, noreply)| {
+            let length = if wrong == 0 { data.len() + 1 } else { data.len() };
+            format!("set k 0 0 {length}{}\r\n{data}\r\n", if noreply { " noreply" } else { "" }).into_bytes()
+        });
+        let other = prop::sample::select(vec![
+            "get a\r\n",
+            "\n",
+            "set a 0 0\r\n",
+            "set a 0 0 x\r\n",
+            "set a 0 0 4294967296\r\n",
+            "add a 0 0 9\r\n",
+            "set a 0 0 16384\r\n",
+            "set a 0 0 16385\r\n",
+            "set a 0 0 9\n",
+        ]);
+        let long = (2000usize..2100).prop_map(|length| vec![b'x'; length]);
+        let large = (16_380usize..16_390).prop_map(|length| {
+            [format!("set k 0 0 {length}\r\n").into_bytes(), vec![b'x'; length + 2]].concat()
+        });
+        prop_oneof![6 => set, 6 => other.prop_map(|text| text.as_bytes().to_vec()), 1 => long, 1 => large]
+    }
+
+    proptest! {
+        #[test]
+        fn any_input_in_any_pieces_is_found_as_by_the_twin(
+            requests in prop::collection::vec(requests(), 1..8),
+            cuts in prop::collection::vec(1usize..5000, 1..20),
+        ) {
+            let input = requests.concat();
+            let expected = naive(&input);
+            prop_assert_eq!(&events([&input[..]]), &expected);
+            let mut rest = &input[..];
+            let mut pieces = Vec::new();
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (piece, behind) = rest.split_at((*cut).min(rest.len()));
+                pieces.push(piece);
+                rest = behind;
+            }
+            prop_assert_eq!(events(pieces), expected);
+        }
     }
 }
