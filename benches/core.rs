@@ -9,7 +9,7 @@ mod memory;
 
 use larder::reactor::Socket;
 use measure::Bench;
-use memory::{MEMCACHE, Machine, RESP};
+use memory::{MEMCACHE, Machine, PACKETS, RESP};
 use std::rc::Rc;
 
 const VALUE_BYTES: usize = 256;
@@ -64,7 +64,7 @@ struct Shape {
     socket: Socket,
     /// Keys per request.
     keys: usize,
-    request: fn(&[String]) -> String,
+    request: fn(&[String]) -> Vec<u8>,
     reply_bytes: usize,
     /// What a reply begins with.
     reply: &'static [u8],
@@ -82,7 +82,7 @@ const GET: Shape = Shape {
     name: "get",
     socket: RESP,
     keys: 1,
-    request: |keys| resp(&["GET", &keys[0]]),
+    request: |keys| resp(&["GET", &keys[0]]).into(),
     reply_bytes: "$256\r\n\r\n".len() + VALUE_BYTES,
     reply: b"$256\r\n",
 };
@@ -91,7 +91,7 @@ const SET: Shape = Shape {
     name: "set",
     socket: RESP,
     keys: 1,
-    request: |keys| resp(&["SET", &keys[0], &value()]),
+    request: |keys| resp(&["SET", &keys[0], &value()]).into(),
     reply_bytes: "+OK\r\n".len(),
     reply: b"+OK\r\n",
 };
@@ -100,7 +100,7 @@ const MGET: Shape = Shape {
     name: "mget 100",
     socket: RESP,
     keys: 100,
-    request: |keys| resp(&[&["MGET"], &words(keys)[..]].concat()),
+    request: |keys| resp(&[&["MGET"], &words(keys)[..]].concat()).into(),
     reply_bytes: "*100\r\n".len() + 100 * ("$256\r\n\r\n".len() + VALUE_BYTES),
     reply: b"*100\r\n",
 };
@@ -135,7 +135,7 @@ const MC_GET: Shape = Shape {
     name: "mc get",
     socket: MEMCACHE,
     keys: 1,
-    request: |keys| format!("get {}\r\n", keys[0]),
+    request: |keys| format!("get {}\r\n", keys[0]).into(),
     reply_bytes: "VALUE key:000000000000 0 256\r\n\r\nEND\r\n".len() + VALUE_BYTES,
     reply: b"VALUE key:",
 };
@@ -144,16 +144,45 @@ const MC_SET: Shape = Shape {
     name: "mc set",
     socket: MEMCACHE,
     keys: 1,
-    request: |keys| format!("set {} 0 0 256\r\n{}\r\n", keys[0], value()),
+    request: |keys| format!("set {} 0 0 256\r\n{}\r\n", keys[0], value()).into(),
     reply_bytes: "STORED\r\n".len(),
     reply: b"STORED\r\n",
+};
+
+/// A packet of memcached's binary protocol.
+fn packet(opcode: u8, key: &str, extras: &[u8], value: &str) -> Vec<u8> {
+    let body = (key.len() + extras.len() + value.len()) as u32;
+    let mut packet = vec![0x80, opcode];
+    packet.extend((key.len() as u16).to_be_bytes());
+    packet.extend([extras.len() as u8, 0, 0, 0]);
+    packet.extend(body.to_be_bytes());
+    packet.extend([0; 12]);
+    [&packet[..], extras, key.as_bytes(), value.as_bytes()].concat()
+}
+
+const PACKET_GET: Shape = Shape {
+    name: "mc packet get",
+    socket: PACKETS,
+    keys: 1,
+    request: |keys| packet(0x00, &keys[0], b"", ""),
+    reply_bytes: 24 + 4 + VALUE_BYTES,
+    reply: b"\x81\x00",
+};
+
+const PACKET_SET: Shape = Shape {
+    name: "mc packet set",
+    socket: PACKETS,
+    keys: 1,
+    request: |keys| packet(0x01, &keys[0], &[0; 8], &value()),
+    reply_bytes: 24,
+    reply: b"\x81\x01",
 };
 
 const MC_GET_MANY: Shape = Shape {
     name: "mc get 100",
     socket: MEMCACHE,
     keys: 100,
-    request: |keys| format!("get {}\r\n", words(keys).join(" ")),
+    request: |keys| format!("get {}\r\n", words(keys).join(" ")).into(),
     reply_bytes: 100 * ("VALUE key:000000000000 0 256\r\n\r\n".len() + VALUE_BYTES) + "END\r\n".len(),
     reply: b"VALUE key:",
 };
@@ -176,7 +205,7 @@ fn measure(
             let keys: Vec<String> = (0..shape.keys).map(|_| keys.next(machine, which)).collect();
             (shape.request)(&keys)
         });
-        requests.collect::<String>().into_bytes().into()
+        requests.collect::<Vec<_>>().concat().into()
     };
     let receives: Vec<Rc<[u8]>> = (0..receives).map(|_| receive()).collect();
     let reply_bytes = pipeline * shape.reply_bytes;
@@ -223,6 +252,8 @@ fn main() {
         (&MC_GET, &[1, 16, 128]),
         (&MC_SET, &[1, 16]),
         (&MC_GET_MANY, &[1]),
+        (&PACKET_GET, &[1, 16]),
+        (&PACKET_SET, &[16]),
     ] {
         for &pipeline in pipelines {
             let ns = measure(&bench, &mut one, keys, ("", shape, Which::All), pipeline);

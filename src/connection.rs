@@ -8,7 +8,7 @@
 use crate::limits::{
     HOPS_IN_FLIGHT_FIRST, HOPS_IN_FLIGHT_MAX, HOPS_IN_FLIGHT_MIN, OUTPUT_SOFT_BYTES, POOLED_BUFFER_BYTES_MAX,
 };
-use crate::protocol::{memcache, resp};
+use crate::protocol::{binary, memcache, resp};
 use std::collections::VecDeque;
 
 /// The parser of the protocol that the client speaks.
@@ -18,6 +18,10 @@ pub enum Parser {
     Resp(resp::Parser),
     /// memcached's text protocol.
     Memcache(memcache::Parser),
+    /// memcached's binary protocol.
+    MemcacheBinary(binary::Parser),
+    /// One of memcached's: the first byte will tell.
+    MemcacheUndecided,
 }
 
 /// Bytes of replies that have left which a line may keep before it moves the others together.

@@ -51,7 +51,7 @@
 //! |---|---|---|
 //! | 0 | `slabs` (workspace crate) | memory only: no I/O, no clock, no threads |
 //! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`] | plain values |
-//! | 2 | [`protocol`], [`data`] (algorithms on values), [`reactor`] | not each other |
+//! | 2 | [`protocol`], [`data`] (algorithms on values), [`users`], [`reactor`] | not each other |
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
 //! | 5 | [`mesh`] (mail), [`transaction`] (several shards) | command, shard |
@@ -81,4 +81,5 @@ pub mod shared;
 pub mod slowlog;
 pub mod text;
 pub mod transaction;
+pub mod users;
 pub mod version;

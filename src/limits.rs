@@ -60,5 +60,11 @@ pub const POOLED_BUFFERS_MAX: usize = 256;
 /// See [`POOLED_BUFFERS_MAX`].
 pub const POOLED_BUFFER_BYTES_MAX: usize = 256 << 10;
 
+/// Users in `--memcache_auth_file`. Each attempt compares with all of them; memcached takes eight.
+pub const USERS_MAX: usize = 1024;
+
+/// Longest line of that file; memcached's own limit.
+pub const USER_LINE_BYTES_MAX: usize = 255;
+
 /// Output that may wait for a monitor before it is closed: it cannot push back on those it watches.
 pub const MONITOR_OUTPUT_BYTES_MAX: usize = 8 << 20;

@@ -8,12 +8,18 @@ use crate::parameters::{Name, Parameters, bytes};
 use crate::reactor::{self, Door, Driver, Reactor, Waker, bind};
 use crate::shard::Shard;
 use crate::shared::Shared;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use crate::users::Users;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use slabs::Store;
+use std::ffi::OsString;
+use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock};
@@ -45,12 +51,20 @@ struct Boot {
 pub fn run(parameters: Parameters) -> Result<(), String> {
     let started = now();
     // First of all: from here on a signal is kept until there is somebody to stop.
-    let signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals: {error}"))?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("signals: {error}"))?;
     let cores = parameters.threads();
     let seeds = random_seeds()?;
+    let users = read_users(&parameters)?;
     let mut listeners = Some(listen(&parameters)?);
+    let mut files = SocketFiles::default();
+    if let Some(listeners) = &mut listeners {
+        listeners.extend(listen_unix(&parameters, &mut files)?);
+    }
     raise_descriptor_limit(&parameters);
     let shared = Arc::new(Shared::new(parameters, cores, started, seeds));
+    if let Some(users) = users {
+        shared.set_memcache_users(users);
+    }
     announce(&shared);
     let (ready, all_ready) = channel();
     let (mut threads, mut starts) = (Vec::new(), Vec::new());
@@ -166,10 +180,73 @@ fn listen(parameters: &Parameters) -> Result<Vec<(OwnedFd, Door)>, String> {
             }
         }
     }
-    if listeners.is_empty() {
-        return Err("--port 0 and --memcache_port 0: there is nothing to listen on".into());
+    Ok(listeners)
+}
+
+/// Listening Unix sockets. Their files go with `files`.
+fn listen_unix(parameters: &Parameters, files: &mut SocketFiles) -> Result<Vec<(OwnedFd, Door)>, String> {
+    let mut listeners = Vec::new();
+    for (name, mode, door) in [
+        (Name::Unixsocket, Name::Unixsocketperm, DOOR_RESP),
+        (Name::MemcacheUnixsocket, Name::MemcacheUnixsocketperm, DOOR_MEMCACHE),
+    ] {
+        let path = PathBuf::from(OsString::from_vec(parameters.text(name)));
+        if path.as_os_str().is_empty() {
+            continue;
+        }
+        let listener = bind::unix(&path, parameters.number(mode) as u32);
+        listeners.push((listener.map_err(|error| format!("--{}: {error}", name.row().text))?, door));
+        files.note(path);
     }
     Ok(listeners)
+}
+
+/// The files of Unix sockets, removed at the end unless somebody else has put others in their place.
+#[derive(Default)]
+struct SocketFiles(Vec<(PathBuf, u64, u64)>);
+
+impl SocketFiles {
+    fn note(&mut self, path: PathBuf) {
+        if let Ok(facts) = fs::symlink_metadata(&path) {
+            self.0.push((path, facts.dev(), facts.ino()));
+        }
+    }
+}
+
+impl Drop for SocketFiles {
+    fn drop(&mut self) {
+        for (path, device, inode) in &self.0 {
+            let ours =
+                fs::symlink_metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == (*device, *inode));
+            if ours && let Err(error) = fs::remove_file(path) {
+                log::warn!("{}: {error}", path.display());
+            }
+        }
+    }
+}
+
+/// The users of memcached's protocols, if a file names them. The error names the flag and the file.
+fn read_users(parameters: &Parameters) -> Result<Option<Users>, String> {
+    let path = PathBuf::from(OsString::from_vec(parameters.text(Name::MemcacheAuthFile)));
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let flag = Name::MemcacheAuthFile.row().text;
+    let refused = |why: &dyn std::fmt::Display| format!("--{flag} {}: {why}", path.display());
+    let text = fs::read(&path).map_err(|error| refused(&error))?;
+    Users::parse(&text).map(Some).map_err(|malformed| refused(&malformed))
+}
+
+/// Takes the file of users anew. One that cannot be taken changes nothing.
+fn reload_users(shared: &Shared) {
+    match read_users(&shared.parameters) {
+        Ok(Some(users)) => {
+            log::info!("SIGHUP: {users:?} in the file");
+            shared.set_memcache_users(users);
+        }
+        Ok(None) => log::info!("SIGHUP: there is no file to be read again"),
+        Err(line) => log::warn!("SIGHUP: {line}; the users stay as they were"),
+    }
 }
 
 /// First lines of the log: what an operator looks for.
@@ -181,6 +258,12 @@ fn announce(shared: &Shared) {
         match parameters.number(name) {
             0 => log::info!("no port for {what} clients (--{} 0)", name.row().text),
             port => log::info!("{what} clients: port {port} on {bind}"),
+        }
+    }
+    for (name, what) in [(Name::Unixsocket, "Redis"), (Name::MemcacheUnixsocket, "memcached")] {
+        let path = parameters.text(name);
+        if !path.is_empty() {
+            log::info!("{what} clients: Unix socket {}", String::from_utf8_lossy(&path));
         }
     }
     let policy = parameters.policy_name();
@@ -205,10 +288,14 @@ fn raise_descriptor_limit(parameters: &Parameters) {
     }
 }
 
-/// SIGTERM and SIGINT stop the server; a second one at once.
+/// SIGTERM and SIGINT stop the server; a second one at once. SIGHUP has the file of users read again.
 fn stop_on_signals(mut signals: Signals, shared: Arc<Shared>, wakers: Vec<Waker>) -> Result<(), String> {
     let wait = move || {
         for signal in signals.forever() {
+            if signal == SIGHUP {
+                reload_users(&shared);
+                continue;
+            }
             if shared.stopping.swap(true, Ordering::AcqRel) {
                 log::warn!("signal {signal} again: ending at once");
                 std::process::exit(1);
@@ -227,7 +314,7 @@ fn stop_on_signals(mut signals: Signals, shared: Arc<Shared>, wakers: Vec<Waker>
 /// Seeds of the hash of keys, unknown to clients, so that nobody can choose keys that collide.
 fn random_seeds() -> Result<[u64; 4], String> {
     let mut bytes = [0u8; 32];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    let read = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     read.map_err(|error| format!("/dev/urandom: {error}"))?;
     Ok(std::array::from_fn(|i| {
         u64::from_le_bytes(bytes[8 * i..8 * i + 8].try_into().expect("eight bytes are eight bytes"))

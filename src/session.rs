@@ -109,6 +109,8 @@ pub struct Session {
     pub peer: String,
     /// `address:port` that it connected to.
     pub local: String,
+    /// It came through a Unix socket, whose path `peer` and `local` are.
+    pub unix: bool,
     /// Descriptor number, for `CLIENT LIST`.
     pub fd: i32,
     /// When it connected.
@@ -162,6 +164,7 @@ impl Session {
             lib_version: Vec::new(),
             peer: String::new(),
             local: String::new(),
+            unix: false,
             fd: -1,
             created_ms: now_ms,
             active_ms: now_ms,

@@ -4,8 +4,9 @@
 use crate::clock::Now;
 use crate::metrics::Metrics;
 use crate::parameters::{Name, Parameters};
-use std::sync::OnceLock;
+use crate::users::Users;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 /// Facts of the process.
 pub struct Shared {
@@ -33,6 +34,8 @@ pub struct Shared {
     pub drained: AtomicU16,
     /// Which driver runs and why, one line per core's choice (they agree).
     pub driver: OnceLock<String>,
+    /// Who may use memcached's protocols; `None`: everybody. Read when somebody connects or authenticates.
+    memcache_users: RwLock<Option<Users>>,
     next_client_id: AtomicU64,
     next_transaction: AtomicU64,
 }
@@ -59,9 +62,26 @@ impl Shared {
             load: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             drained: AtomicU16::new(0),
             driver: OnceLock::new(),
+            memcache_users: RwLock::new(None),
             next_client_id: AtomicU64::new(1),
             next_transaction: AtomicU64::new(1),
         }
+    }
+
+    /// From here on these may use memcached's protocols. Who is connected stays.
+    pub fn set_memcache_users(&self, users: Users) {
+        *self.memcache_users.write().unwrap_or_else(PoisonError::into_inner) = Some(users);
+    }
+
+    /// Clients of memcached's protocols must authenticate.
+    pub fn asks_memcache_users(&self) -> bool {
+        self.memcache_users.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// That is the name and the password of a user; nobody is known where nobody is asked.
+    pub fn is_memcache_user(&self, name: &[u8], password: &[u8]) -> bool {
+        let users = self.memcache_users.read().unwrap_or_else(PoisonError::into_inner);
+        users.as_ref().is_some_and(|users| users.know(name, password))
     }
 
     /// A client id, never given twice.

@@ -26,6 +26,8 @@ const SEEDS: [u64; 4] = [1, 2, 3, 4];
 pub const RESP: Socket = Socket(0);
 /// See [`RESP`].
 pub const MEMCACHE: Socket = Socket(1);
+/// The client that speaks memcached's binary protocol.
+pub const PACKETS: Socket = Socket(2);
 
 /// Turns that a receive may take: two would do, were nothing ever held back.
 const TURNS_MAX: usize = 10_000;
@@ -149,8 +151,8 @@ impl Machine {
             ends.map(|(index, mesh)| core(index as u16, &shared, mesh)).collect();
         let wakers = cores.iter().map(|(_, driver)| driver.waker()).collect();
         let mut machine = Machine { cores, wakers, shared };
-        // Adopted in this order, so that the numbers are those of `RESP` and `MEMCACHE`. The first core takes both.
-        for door in [DOOR_RESP, DOOR_MEMCACHE] {
+        // Adopted in this order, so that the numbers are those of `RESP`, `MEMCACHE`, `PACKETS`. The first core takes them.
+        for door in [DOOR_RESP, DOOR_MEMCACHE, DOOR_MEMCACHE] {
             for _ in 1..machine.cores.len() {
                 machine.shared.load.iter().skip(1).for_each(|load| {
                     load.fetch_add(1, Ordering::Relaxed);

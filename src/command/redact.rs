@@ -2,6 +2,7 @@
 
 use crate::parameters::{Name, table};
 use crate::protocol::Args;
+use crate::protocol::binary::Header;
 
 /// What is shown instead.
 pub const REDACTED: &[u8] = b"(redacted)";
@@ -9,7 +10,13 @@ pub const REDACTED: &[u8] = b"(redacted)";
 /// The arguments as others may see them.
 pub fn shown(args: Args<'_>) -> impl Iterator<Item = &[u8]> {
     let secret = Secret::of(args);
-    args.iter().enumerate().map(move |(place, arg)| if secret.holds(args, place) { REDACTED } else { arg })
+    // A packet's header is shown as the command that it stands for.
+    let packet = args.get(0).and_then(Header::read);
+    args.iter().enumerate().map(move |(place, arg)| match packet {
+        Some(header) if place == 0 => header.meaning().op.name().as_bytes(),
+        _ if secret.holds(args, place) => REDACTED,
+        _ => arg,
+    })
 }
 
 /// Which arguments of a request are secret.

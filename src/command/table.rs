@@ -32,11 +32,19 @@ static FAMILIES: &[&[Command]] = &[
     memcache::removal::ROWS,
     memcache::session::ROWS,
     memcache::stats::ROWS,
+    memcache::access::ROWS,
+    memcache::binary::retrieval::ROWS,
+    memcache::binary::storage::ROWS,
+    memcache::binary::arithmetic::ROWS,
+    memcache::binary::removal::ROWS,
+    memcache::binary::session::ROWS,
+    memcache::binary::sasl::ROWS,
+    memcache::binary::stat::ROWS,
 ];
 
 /// Commands that do no more than copy what the client has sent: their time says nothing, and reading the clock
 /// twice for each would be felt. With a threshold under a millisecond they are timed all the same.
-const QUICK: &[&str] = &["set", "setex", "psetex", "mc:set", "mc:get", "mc:gets"];
+const QUICK: &[&str] = &["set", "setex", "psetex", "mc:set", "mc:get", "mc:gets", "mcb:set"];
 
 /// Names longer than this are unknown without a look.
 const NAME_BYTES_MAX: usize = 24;

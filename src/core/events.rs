@@ -5,6 +5,7 @@ use crate::connection::{Closing, Connection, Held, Hold};
 use crate::limits::{INPUT_HELD_BYTES, LARGE_INPUT_BYTES, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
 use crate::protocol::Proto;
+use crate::protocol::binary::{Header, Status};
 use crate::reactor::{Door, Events, Socket};
 use crate::session::SessionId;
 use std::os::fd::OwnedFd;
@@ -141,7 +142,11 @@ impl Core {
         let held: usize = self.large_inputs.iter().map(|&id| connections[id as usize].held.len()).sum();
         if held as u64 > self.inputs_bytes_max {
             let client = self.client(id);
+            let packet = Header::read(&self.connections[id as usize].held);
             self.answer(id, &client, false, |reply| match client.proto() {
+                Proto::MemcacheBinary => {
+                    packet.iter().for_each(|to| reply.packet_error(to, Status::NoMemory));
+                }
                 Proto::Memcache => reply.line("SERVER_ERROR out of memory reading request"),
                 _ => reply.error(
                     "ERR Protocol error: requests that are still coming exceed their share of maxmemory",

@@ -2,7 +2,6 @@
 
 use super::{Client, Core};
 use crate::command::keys::cursor::core_of;
-use crate::command::memcache::too_large_row;
 use crate::command::run::{parts_fit, run_here};
 use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn};
 use crate::limits::SCRATCH_KEYS_MAX;
@@ -314,8 +313,14 @@ impl Core {
     }
 
     /// A memcached value over the limit: the error is the command's own, as is what becomes of the old item.
-    pub(super) fn too_large(&mut self, id: SessionId, client: &Client, args: Args<'_>, muted: bool) {
-        let row = too_large_row();
+    pub(super) fn too_large(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        args: Args<'_>,
+        muted: bool,
+    ) {
         let Handler::Shard(run) = self.table.row(row).handler else { unreachable!("it concerns one key") };
         let hash = self.shared.hasher.hash(&args[1]);
         self.single(id, client, row, run, hash, args, muted);

@@ -11,9 +11,10 @@ use crate::command::{Control, Handler, Merge};
 use crate::connection::{Closing, Hold, Parser};
 use crate::limits::{BATCH_REQUESTS_MAX, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
+use crate::protocol::binary::{self, Header, Status};
 use crate::protocol::memcache;
 use crate::protocol::resp::{self, ProtocolError};
-use crate::protocol::{Args, Limits, Reply, Span};
+use crate::protocol::{Args, Limits, Proto, Reply, Span};
 use crate::session::SessionId;
 use crate::shard::{Key, Store};
 use crate::shared::Shared;
@@ -148,7 +149,8 @@ impl Batch<'_> {
                     continue;
                 }
                 memcache::Parsed::TooLarge { used, noreply, .. } => {
-                    Stop::TooLarge { used, spans: (first, self.spans.len()), muted: noreply }
+                    let row = memcache_rows::too_large_row();
+                    Stop::TooLarge { row, used, spans: (first, self.spans.len()), muted: noreply }
                 }
                 memcache::Parsed::Swallowed { used } => Stop::Drop { used, reply: None },
                 memcache::Parsed::Bad { used, error, noreply } => {
@@ -157,7 +159,36 @@ impl Batch<'_> {
                 memcache::Parsed::More => Stop::More,
                 memcache::Parsed::LineTooLong => Stop::FatalLine(Some(memcache::LINE_TOO_LONG)),
                 memcache::Parsed::Http => Stop::FatalLine(None),
-                memcache::Parsed::Binary => Stop::FatalLine(Some("ERROR")),
+            };
+            return (at, stop);
+        }
+        (at, Stop::More)
+    }
+
+    /// Finds the packets of a memcached client, and where the last one ends.
+    fn find_binary(&mut self, parser: &mut binary::Parser, input: &[u8]) -> (usize, Stop) {
+        let mut at = 0;
+        while at < input.len() {
+            if self.is_full() {
+                return (at, Stop::Full);
+            }
+            let first = self.spans.len();
+            let stop = match parser.parse(&input[at..], self.spans, &self.limits) {
+                binary::Parsed::Done { used, op } => {
+                    let found = Found::Row(memcache_rows::binary::row(op));
+                    self.add((at, at + used), first, found, &input[at..at + used], false);
+                    at += used;
+                    continue;
+                }
+                binary::Parsed::TooLarge { used, .. } => {
+                    let row = memcache_rows::binary::too_large_row();
+                    Stop::TooLarge { row, used, spans: (first, self.spans.len()), muted: false }
+                }
+                binary::Parsed::Swallowed { used } => Stop::Drop { used, reply: None },
+                binary::Parsed::Refused { used, status } => Stop::Packet { used, status, ends: false },
+                binary::Parsed::Fatal(status) => Stop::Packet { used: 0, status, ends: true },
+                binary::Parsed::More => Stop::More,
+                binary::Parsed::BadMagic => Stop::FatalLine(None),
             };
             return (at, stop);
         }
@@ -174,7 +205,9 @@ enum Stop {
     /// These bytes are dropped, with or without a reply.
     Drop { used: usize, reply: Option<&'static str> },
     /// A storage command that is refused for its size: as `Drop`; the outdated item goes.
-    TooLarge { used: usize, spans: (usize, usize), muted: bool },
+    TooLarge { row: u16, used: usize, spans: (usize, usize), muted: bool },
+    /// A packet that is refused: answered with this status and dropped; the last one before the end if `ends`.
+    Packet { used: usize, status: Status, ends: bool },
     /// A RESP error: the reply, then the end.
     Fatal(ProtocolError),
     /// A memcached client that cannot be served: the line, if any, then the end.
@@ -189,6 +222,9 @@ impl Core {
         let mut spans = std::mem::take(&mut self.spans);
         if self.connections[id as usize].out.capacity() == 0 {
             self.connections[id as usize].out = self.pool.take();
+        }
+        if matches!(self.connections[id as usize].parser, Parser::MemcacheUndecided) {
+            self.decide_protocol(id, input);
         }
         let mut at = 0;
         let mut client = self.client(id);
@@ -231,6 +267,20 @@ impl Core {
         at
     }
 
+    /// The first byte of a memcached client tells which of the two protocols it speaks for good.
+    #[cold]
+    fn decide_protocol(&mut self, id: SessionId, input: &[u8]) {
+        let parser = match input.first() {
+            None => return,
+            Some(&binary::MAGIC) => Parser::MemcacheBinary(binary::Parser::default()),
+            Some(_) => Parser::Memcache(memcache::Parser::new()),
+        };
+        if let (Parser::MemcacheBinary(_), Some(session)) = (&parser, self.sessions.get_mut(id)) {
+            session.proto = Proto::MemcacheBinary;
+        }
+        self.connections[id as usize].parser = parser;
+    }
+
     /// Finds the requests of a batch. Returns where the last one ends. If that one was quoted, what its spans point
     /// into is put into `unquoted`.
     fn find_requests(
@@ -259,6 +309,8 @@ impl Core {
         match &mut self.connections[id as usize].parser {
             Parser::Resp(parser) => batch.find_resp(parser, input, unquoted),
             Parser::Memcache(parser) => batch.find_memcache(parser, input),
+            Parser::MemcacheBinary(parser) => batch.find_binary(parser, input),
+            Parser::MemcacheUndecided => unreachable!("decided at its first byte"),
         }
     }
 
@@ -334,6 +386,8 @@ impl Core {
         match &mut self.connections[id as usize].parser {
             Parser::Resp(parser) => *parser = resp::Parser::new(),
             Parser::Memcache(parser) => *parser = memcache::Parser::new(),
+            Parser::MemcacheBinary(parser) => *parser = binary::Parser::default(),
+            Parser::MemcacheUndecided => {}
         }
     }
 
@@ -347,9 +401,19 @@ impl Core {
                 }
                 used
             }
-            Stop::TooLarge { used, spans: (from, to), muted } => {
-                self.too_large(id, client, Args::new(input, &spans[from..to]), muted);
+            Stop::TooLarge { row, used, spans: (from, to), muted } => {
+                self.too_large(id, client, row, Args::new(input, &spans[from..to]), muted);
                 used
+            }
+            Stop::Packet { used, status, ends } => {
+                if let Some(header) = Header::read(input) {
+                    self.answer(id, client, false, |reply| reply.packet_error(&header, status));
+                }
+                if !ends {
+                    return used;
+                }
+                self.connections[id as usize].closing = Closing::AfterReplies;
+                input.len()
             }
             Stop::Fatal(error) => {
                 self.answer(id, client, false, |reply| {

@@ -7,7 +7,7 @@ use crate::connection::{Closing, Connection, Hold, Parser};
 use crate::limits::{INPUT_SHARE, INPUTS_BYTES_MIN, READY_ROUNDS_MAX, STALLED_LEAVER_MS, STALLED_READER_MS};
 use crate::metrics::{Counter, Metrics};
 use crate::parameters::Name;
-use crate::protocol::{memcache, resp};
+use crate::protocol::resp;
 use crate::reactor::{Door as ListenerDoor, Driver, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
 use socket2::{SockRef, TcpKeepalive};
@@ -311,11 +311,15 @@ impl Core {
             };
             let id = socket.0;
             let (door, parser) = doors(door);
-            let authenticated = door == Door::Memcache || !self.shared.parameters.asks_password();
+            let authenticated = match door {
+                Door::Resp => !self.shared.parameters.asks_password(),
+                Door::Memcache => !self.shared.asks_memcache_users(),
+            };
             let client_id = self.shared.client_id();
             let mut session = Session::new(client_id, door, authenticated, self.now.unix_ms);
             session.fd = fd;
             if let Ok(peer) = driver.peer(socket) {
+                session.unix = matches!(peer, Peer::Unix(_));
                 (session.peer, session.local) = match peer {
                     Peer::Ip { peer, local } => (peer.to_string(), local.to_string()),
                     Peer::Unix(path) => (format!("{}:0", path.display()), format!("{}:0", path.display())),
@@ -449,7 +453,7 @@ fn keep_alive(descriptor: &OwnedFd, secs: u64) {
 
 fn doors(door: ListenerDoor) -> (Door, Parser) {
     if door == DOOR_MEMCACHE {
-        (Door::Memcache, Parser::Memcache(memcache::Parser::new()))
+        (Door::Memcache, Parser::MemcacheUndecided)
     } else {
         (Door::Resp, Parser::Resp(resp::Parser::new()))
     }

@@ -133,6 +133,7 @@ fn proto_code(proto: Proto) -> u8 {
         Proto::Resp2 => 0,
         Proto::Resp3 => 1,
         Proto::Memcache => 2,
+        Proto::MemcacheBinary => 3,
     }
 }
 
@@ -140,7 +141,8 @@ fn proto_of(code: u8) -> Proto {
     match code {
         0 => Proto::Resp2,
         1 => Proto::Resp3,
-        _ => Proto::Memcache,
+        2 => Proto::Memcache,
+        _ => Proto::MemcacheBinary,
     }
 }
 

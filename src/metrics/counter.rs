@@ -46,6 +46,10 @@ pub enum Counter {
     Mails,
     /// Turns of the loop.
     Turns,
+    /// memcached: attempts to authenticate.
+    AuthCommands,
+    /// memcached: those that failed.
+    AuthErrors,
     /// memcached: retrieval commands (keys asked for).
     GetCommands,
     /// memcached: storage commands.

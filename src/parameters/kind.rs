@@ -39,6 +39,11 @@ pub enum Kind {
         /// Largest value in bytes.
         max: i64,
     },
+    /// Permission bits of a file, in octal.
+    Mode {
+        /// Default.
+        default: i64,
+    },
     /// A number of bytes with units, or a percentage of the memory that the process may use; 0 is 80 %.
     Memory,
     /// Yes or no.
@@ -118,6 +123,9 @@ impl Kind {
                 in_range(bytes, min, max).map(Value::Number)
             }
             Kind::Memory => memory(value, host).map(Value::Number),
+            Kind::Mode { .. } => {
+                mode(value).map(Value::Number).ok_or("argument must be an octal mode".into())
+            }
             Kind::Boolean { words, .. } => {
                 boolean(value).map(|yes| Value::Number(i64::from(yes))).ok_or_else(|| words.refusal().into())
             }
@@ -150,7 +158,9 @@ impl Kind {
     /// The value before anything is set.
     pub fn default(&self, host: &Host) -> Value {
         match *self {
-            Kind::Integer { default, .. } | Kind::Size { default, .. } => Value::Number(default),
+            Kind::Integer { default, .. } | Kind::Size { default, .. } | Kind::Mode { default } => {
+                Value::Number(default)
+            }
             Kind::Threads { max } => Value::Number((host.cores as i64).clamp(1, max)),
             Kind::Memory => Value::Number(host.maxmemory_default()),
             Kind::Boolean { default, .. } => Value::Number(i64::from(default)),
@@ -169,6 +179,7 @@ impl Kind {
             Kind::Text { default } | Kind::Addresses { default } => quoted_if_empty(default),
             Kind::Fixed { value } => quoted_if_empty(value),
             Kind::Integer { default, .. } => default.to_string().into(),
+            Kind::Mode { default } => format!("{default:o}").into(),
             Kind::Boolean { default, words } => words.of(default).into(),
             Kind::Choice { default, of } => of[default].into(),
         }
@@ -195,6 +206,7 @@ impl Kind {
             Kind::Boolean { words: Words::TrueFalse, .. } | Kind::CacheMode => "true or false".into(),
             Kind::Choice { of, .. } => format!("one of {}", of.join(", ")).into(),
             Kind::Text { .. } => "text".into(),
+            Kind::Mode { .. } => "octal permission bits from 0 to 777".into(),
             Kind::Addresses { .. } => "IP addresses; * and ::* are all addresses of IPv4 and IPv6".into(),
             Kind::Fixed { value } => format!("only {}", quoted_if_empty(value)).into(),
         }
@@ -207,6 +219,7 @@ impl Kind {
             Kind::CacheMode => Words::TrueFalse.of(number != 0).into(),
             Kind::Choice { of, .. } => of[number as usize].into(),
             Kind::Fixed { value } => value.into(),
+            Kind::Mode { .. } => format!("{number:o}").into(),
             _ => number.to_string().into(),
         }
     }
@@ -260,6 +273,12 @@ fn integer(value: &[u8], min: i64, max: i64) -> Result<i64, Cow<'static, str>> {
     let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
     let number = number.ok_or("argument couldn't be parsed into an integer")?;
     in_range(number, min, max)
+}
+
+/// Permission bits in octal, with or without a zero before them.
+fn mode(value: &[u8]) -> Option<i64> {
+    let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+    i64::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777)
 }
 
 fn in_range(number: i64, min: i64, max: i64) -> Result<i64, Cow<'static, str>> {

@@ -111,10 +111,15 @@ impl Parameters {
     /// What does not fit together after everything has been set at start; names the parameters.
     pub fn check_at_start(&self) -> Result<(), String> {
         let (port, memcache_port) = (self.number(Name::Port), self.number(Name::MemcachePort));
-        if port == 0 && memcache_port == 0 {
+        let has_path = |name| !self.lock_texts()[name as usize].is_empty();
+        let unix = has_path(Name::Unixsocket) || has_path(Name::MemcacheUnixsocket);
+        if port == 0 && memcache_port == 0 && !unix {
             return Err("port and memcache_port are both 0: there is nothing to serve".into());
         }
-        if port == memcache_port {
+        if unix && self.text(Name::Unixsocket) == self.text(Name::MemcacheUnixsocket) {
+            return Err("unixsocket and memcache_unixsocket are the same path: they must differ".into());
+        }
+        if port == memcache_port && port != 0 {
             return Err(format!("port and memcache_port are both {port}: they must differ"));
         }
         let maxmemory = self.number(Name::Maxmemory);

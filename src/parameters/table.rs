@@ -67,6 +67,14 @@ parameters! {
         "TCP port for memcached clients; 0 switches it off.";
     Bind "bind" [] START, Kind::Addresses { default: "127.0.0.1" },
         "Addresses to listen on; one with a leading - may be missing on this machine.";
+    Unixsocket "unixsocket" [] START, Kind::Text { default: "" },
+        "Path of a Unix socket for Redis clients; empty switches it off.";
+    Unixsocketperm "unixsocketperm" [] START, Kind::Mode { default: 0 },
+        "Permission bits of that socket's file; 0 leaves them to the umask.";
+    MemcacheUnixsocket "memcache_unixsocket" ["unix-socket"] START, Kind::Text { default: "" },
+        "Path of a Unix socket for memcached clients; empty switches it off.";
+    MemcacheUnixsocketperm "memcache_unixsocketperm" ["unix-mask"] START, Kind::Mode { default: 0o700 },
+        "Permission bits of that socket's file; 0 leaves them to the umask.";
     TcpBacklog "tcp-backlog" [] START, Kind::Integer { default: 511, min: 1, max: 65535 },
         "Connections that may wait to be accepted.";
     TcpKeepalive "tcp-keepalive" [] LIVE, Kind::Integer { default: 300, min: 0, max: i32::MAX as i64 },
@@ -97,6 +105,8 @@ parameters! {
         "Number of databases for SELECT.";
     Requirepass "requirepass" [] LIVE, Kind::Text { default: "" },
         "Password of Redis clients; empty asks for none.";
+    MemcacheAuthFile "memcache_auth_file" ["auth-file"] START, Kind::Text { default: "" },
+        "File with a name:password in each line, for memcached clients; empty asks for none.";
     SlowlogLogSlowerThan "slowlog-log-slower-than" [] LIVE, Kind::Integer { default: 10_000, min: -1, max: i64::MAX },
         "Microseconds from which on a command enters the slow log; 0 logs all, -1 none.";
     SlowlogMaxLen "slowlog-max-len" [] LIVE, Kind::Integer { default: 128, min: 0, max: 100_000 },

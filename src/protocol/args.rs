@@ -21,7 +21,7 @@ impl Span {
         Self { start: start as u32, len: len as u32 }
     }
 
-    fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+    pub(super) fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         &bytes[self.start as usize..][..self.len as usize]
     }
 }

@@ -1,4 +1,4 @@
-//! What one request may ask for before it is refused, for both protocols.
+//! What one request may ask for before it is refused, for all protocols.
 
 /// Longest inline command, and longest line that announces a count or a length: Redis's own limit.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -15,6 +15,15 @@ pub const MEMCACHE_LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest memcached key.
 pub const MEMCACHE_KEY_BYTES_MAX: usize = 250;
+
+/// Longest name of a SASL mechanism; memcached's own limit.
+pub const SASL_MECHANISM_BYTES_MAX: usize = 32;
+
+/// Longest first line of a memcached client that is to authenticate; memcached reads about as much.
+pub const CREDENTIALS_LINE_BYTES_MAX: usize = 2048;
+
+/// Longest data block with name and password of a memcached client, as in memcached.
+pub const CREDENTIALS_BYTES_MAX: u64 = 16 * 1024;
 
 /// The bounds that configuration and authentication move. Cheap to build, passed to every parse.
 #[derive(Clone, Copy, Debug)]

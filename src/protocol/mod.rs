@@ -1,10 +1,11 @@
-//! The two wire formats: bytes to requests, replies to bytes.
+//! The wire formats: bytes to requests, replies to bytes.
 //!
-//! Owns parsing (`resp`, `memcache`) and composing (`reply`). Parsers are pure: they borrow the input,
+//! Owns parsing (`resp`, `memcache`, `binary`) and composing (`reply`). Parsers are pure: they borrow the input,
 //! allocate nothing for a request that arrives whole, and never look at the same byte twice when it arrives
 //! in pieces. Nothing here knows what a command does, what a key is stored in, or what a socket is.
 
 pub mod args;
+pub mod binary;
 pub mod limits;
 pub mod memcache;
 pub mod reply;

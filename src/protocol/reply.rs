@@ -4,6 +4,7 @@
 //! answers; which bytes that takes depends on the client. Lengths are trusted: who opens an array of `n` writes
 //! `n` elements after it.
 
+mod binary;
 mod memcache;
 
 use crate::text::{format_f64, format_i64};
@@ -19,6 +20,9 @@ pub enum Proto {
     /// memcached's text protocol. `ok`, `simple`, `error` and `int` become lines of their own there; the other
     /// types do not exist in it and look as in RESP2.
     Memcache,
+    /// memcached's binary protocol. Every reply is a packet that names its request, so handlers write it with
+    /// [`Reply::packet`] and its kin; the other types do not exist in it.
+    MemcacheBinary,
 }
 
 /// Appends replies to `out`.

@@ -17,8 +17,8 @@ pub fn tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
     })
 }
 
-/// Listens on a Unix socket with these permission bits. A socket file that nobody listens on any more is replaced.
-/// The error names the path.
+/// Listens on a Unix socket with these permission bits (0: as the umask leaves them). A socket file that nobody listens
+/// on any more is replaced. The error names the path.
 pub fn unix(path: &Path, mode: u32) -> io::Result<OwnedFd> {
     let listen = || {
         let abandoned = fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket())
@@ -27,7 +27,9 @@ pub fn unix(path: &Path, mode: u32) -> io::Result<OwnedFd> {
             fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        if mode != 0 {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
         Ok(OwnedFd::from(listener))
     };
     listen().map_err(|error: io::Error| {

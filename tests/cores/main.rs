@@ -11,10 +11,12 @@ use world::{World, over_seeds};
 
 fn conversation(world: &mut World, dice: &mut Dice, name: usize, requests: usize) -> usize {
     let mut script = Script::new(name);
-    let memcache = dice.once_in(3);
-    for _ in 0..requests {
-        if memcache { script.memcache(dice) } else { script.resp(dice) }
-    }
+    let (memcache, ask): (bool, fn(&mut Script, &mut Dice)) = match dice.below(6) {
+        0 => (true, Script::memcache),
+        1 => (true, Script::binary),
+        _ => (false, Script::resp),
+    };
+    (0..requests).for_each(|_| ask(&mut script, dice));
     world.connect(memcache, script.requests, script.expected)
 }
 

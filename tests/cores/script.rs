@@ -21,6 +21,18 @@ fn bulk(value: Option<&Vec<u8>>, resp3: bool) -> Vec<u8> {
     }
 }
 
+/// Appends a packet without opaque and unique.
+fn packet(out: &mut Vec<u8>, head: [u8; 2], status: u16, key: &[u8], extras: &[u8], value: &[u8]) {
+    let body = (key.len() + extras.len() + value.len()) as u32;
+    out.extend(head);
+    out.extend((key.len() as u16).to_be_bytes());
+    out.extend([extras.len() as u8, 0]);
+    out.extend(status.to_be_bytes());
+    out.extend(body.to_be_bytes());
+    out.extend([0; 12]);
+    out.extend([extras, key, value].concat());
+}
+
 impl Script {
     pub fn new(name: usize) -> Script {
         Script { requests: Vec::new(), expected: Vec::new(), name, resp3: false, db: 0, keys: HashMap::new() }
@@ -225,6 +237,48 @@ impl Script {
                     }
                 }
                 self.expected.extend(b"END\r\n");
+            }
+        }
+    }
+
+    /// A random packet of memcached's binary protocol, or a few. Replies have no unique here.
+    pub fn binary(&mut self, dice: &mut Dice) {
+        let a = dice.below(8);
+        let key = self.key(a);
+        let quiet = dice.once_in(2);
+        match dice.below(6) {
+            0 | 1 => {
+                let value = self.value(dice);
+                packet(&mut self.requests, [0x80, if quiet { 0x11 } else { 0x01 }], 0, &key, &[0; 8], &value);
+                if !quiet {
+                    packet(&mut self.expected, [0x81, 0x01], 0, b"", b"", b"");
+                }
+                self.keys.insert((0, a), value);
+            }
+            2 => {
+                let opcode = if quiet { 0x14 } else { 0x04 };
+                packet(&mut self.requests, [0x80, opcode], 0, &key, b"", b"");
+                match self.keys.remove(&(0, a)) {
+                    None => packet(&mut self.expected, [0x81, opcode], 1, b"", b"", b"Not found"),
+                    Some(_) if quiet => {}
+                    Some(_) => packet(&mut self.expected, [0x81, opcode], 0, b"", b"", b""),
+                }
+            }
+            3 => {
+                packet(&mut self.requests, [0x80, 0x55], 0, b"what", b"", b"ever");
+                packet(&mut self.expected, [0x81, 0x55], 0x81, b"", b"", b"Unknown command");
+            }
+            _ => {
+                // Several keys without a word about those that are not there, and the noop that ends them.
+                for other in 0..1 + dice.below(5) {
+                    let key = self.key(other);
+                    packet(&mut self.requests, [0x80, 0x0d], 0, &key, b"", b"");
+                    if let Some(value) = self.keys.get(&(0, other)) {
+                        packet(&mut self.expected, [0x81, 0x0d], 0, &key, &[0; 4], value);
+                    }
+                }
+                packet(&mut self.requests, [0x80, 0x0a], 0, b"", b"", b"");
+                packet(&mut self.expected, [0x81, 0x0a], 0, b"", b"", b"");
             }
         }
     }

@@ -132,7 +132,7 @@ class StartFailure(Exception):
     """The process ended before it listened."""
 
 
-def _on_free_ports(count, start):
+def on_free_ports(count, start):
     """A port may be taken between choosing and binding it: choose again, a few times."""
     for attempt in range(5):
         ports = [free_port() for _ in range(count)]
@@ -190,7 +190,7 @@ def larder(threads=1, io="auto", maxmemory="256mb", flags=(), **process):
         argv += ["--io", io, "--maxmemory", maxmemory, *flags]
         return Process(argv, ports, **process)
 
-    ports, running = _on_free_ports(2, start)
+    ports, running = on_free_ports(2, start)
     return Server([running], *ports)
 
 
@@ -204,7 +204,7 @@ def redis(flags=()):
         argv += REDIS_POLICY
         return Process([*argv, *flags], ports)
 
-    ports, running = _on_free_ports(1, start)
+    ports, running = on_free_ports(1, start)
     return Server([running], ports[0], None)
 
 
@@ -214,7 +214,7 @@ def memcached(threads=1, flags=()):
         argv = ["memcached", "-p", ports[0], "-l", "127.0.0.1", "-U", "0", "-t", threads, *user, *flags]
         return Process(argv, ports)
 
-    ports, running = _on_free_ports(1, start)
+    ports, running = on_free_ports(1, start)
     return Server([running], None, ports[0])
 
 

@@ -124,7 +124,7 @@ def play_segments(wire, exchanges):
 def needs_order(exchange):
     """Whether a request needs what an earlier reply tells, or another connection."""
     parts = exchange.request + exchange.reply
-    names = any(part[0] in ("keep", "use") for part in parts if not isinstance(part, bytes))
+    names = any(part[0] in ("keep", "use") or b"(?P<" in part[1] for part in parts if not isinstance(part, bytes))
     return names or exchange.connection != "main"
 
 

@@ -12,6 +12,8 @@ A file is a list of lines:
     flags --name value        how larder is started for this file
     peer-waits                the peer cannot take these requests as one pipeline (reason in a comment)
     connection name           the next lines are of that connection (opened on its first use)
+    >b 01 key=a value=x       a packet of memcached's binary protocol: opcode, then fields (see `packet`)
+    <b 01 status=2            the same as a reply
 
 Bytes are written as they are, with \r \n \t \\ \" and \xHH for the rest, and
 
@@ -23,6 +25,7 @@ Bytes are written as they are, with \r \n \t \\ \" and \xHH for the rest, and
 
 import dataclasses
 import re
+import struct
 
 TOKEN = re.compile(rb"\$\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}|\\x([0-9a-fA-F]{2})|\\(.)", re.S)
 PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\", b'"': b'"', b"0": b"\0", b"$": b"$"}
@@ -83,6 +86,52 @@ def words(text):
     return [pieces(word[1:-1] if word.startswith(b'"') else word) for word in split]
 
 
+FIELD = re.compile(rb'(\w+)=(?:"((?:\\.|[^"\\])*)"|(\S*))')
+PACKET_OPAQUE = b"\x01\x02\x03\x04"
+
+
+def packet(text, is_reply):
+    r"""A packet from its opcode and its fields; those that are not named are empty, 0, or what the others make them.
+
+    key= value=               bytes
+    extras= opaque=           hexadecimal digits
+    keylen= extlen= bodylen= magic= datatype=   numbers other than the right ones
+    status=                   of a reply, hexadecimal
+    cas=                      a number; `*`: in a reply any; `?name`: any, kept; `$name`: what was kept
+    """
+    opcode, _, rest = text.partition(b" ")
+    fields = {name: quoted or word for name, quoted, word in FIELD.findall(rest)}
+    key, value = pieces(fields.pop(b"key", b"")), pieces(fields.pop(b"value", b""))
+    fixed = all(isinstance(piece, bytes) for piece in value)
+    extras = bytes.fromhex(fields.pop(b"extras", b"").decode())
+    opaque = bytes.fromhex(fields.pop(b"opaque", b"").decode()) or PACKET_OPAQUE
+    cas = fields.pop(b"cas", b"0")
+    number = lambda name, right: int(fields.pop(name, b"%d" % right), 0)
+    head = struct.pack(
+        ">BBHBBH",
+        number(b"magic", 0x81 if is_reply else 0x80),
+        int(opcode, 16),
+        number(b"keylen", sum(map(len, key))),
+        number(b"extlen", len(extras)),
+        number(b"datatype", 0),
+        int(fields.pop(b"status", b"0"), 16),
+    )
+    body = ("match", b".{4}")
+    if fixed:
+        body = struct.pack(">I", number(b"bodylen", len(extras) + sum(map(len, key + value))))
+    if fields:
+        raise BadTranscript(f"unknown fields {sorted(fields)}")
+    if cas == b"*":
+        cas = ("match", b".{8}")
+    elif cas.startswith(b"?"):
+        cas = ("match", b"(?P<%s>.{8})" % cas[1:])
+    elif cas.startswith(b"$"):
+        cas = ("use", cas[1:].decode())
+    else:
+        cas = struct.pack(">Q", int(cas, 0))
+    return [part for part in [head, body, opaque, cas, extras, *key, *value] if part]
+
+
 def fill(parts, kept):
     """Bytes of a request."""
     out = b""
@@ -124,6 +173,14 @@ def plain(parts, kept):
     )
 
 
+def array(text):
+    return [("array", words(text))]
+
+
+def request_packet(text):
+    return packet(text, False)
+
+
 def parse(path, target):
     """Reads a file, with the replies of `target` ("larder" or "peer")."""
     protocol, connection, exchanges, peer_waits, flags = None, "main", [], False, []
@@ -143,17 +200,19 @@ def parse(path, target):
             peer_waits = target == "peer"
         elif kind == b"connection":
             connection, current = rest.decode().strip(), None
-        elif kind in (b">", b">>"):
+        elif kind in (b">", b">>", b">b"):
             if current is None or replying:
                 current = Exchange(number, connection)
                 exchanges.append(current)
                 replying = False
-            current.request += pieces(rest) if kind == b">" else [("array", words(rest))]
-        elif kind in (b"<", b"<larder", b"<peer"):
+            current.request += {b">": pieces, b">>": array, b">b": request_packet}[kind](rest)
+        elif kind in (b"<", b"<larder", b"<peer", b"<b", b"<larderb", b"<peerb"):
             if current is None:
                 raise BadTranscript(f"{path}:{number}: a reply without a request")
             replying = True
-            if kind in (b"<", b"<" + target.encode()):
+            if kind in (b"<b", b"<" + target.encode() + b"b"):
+                current.reply += packet(rest, True)
+            elif kind in (b"<", b"<" + target.encode()):
                 current.reply += pieces(rest)
         elif kind == b"closed":
             current.closed = True

@@ -148,7 +148,7 @@ fn describe(session: &Session, running: Option<&str>, core: u16, now_ms: u64, li
         match session.proto {
             Proto::Resp2 => 2,
             Proto::Resp3 => 3,
-            Proto::Memcache => 0,
+            Proto::Memcache | Proto::MemcacheBinary => 0,
         },
     );
     line.extend(&session.lib_name);
@@ -166,6 +166,7 @@ fn flags(session: &Session) -> String {
         (session.monitor, 'O'),
         (session.multi.is_some(), 'x'),
         (session.doomed, 'c'),
+        (session.unix, 'U'),
         (session.readonly, 'r'),
         (session.no_evict, 'e'),
         (session.no_touch, 'T'),

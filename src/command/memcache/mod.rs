@@ -1,5 +1,6 @@
 //! memcached's commands over the same items as Redis's: `retrieval`, `storage`, `arithmetic`, `removal`, and the
-//! connection's own (`session`, `stats` with what it shows in `report`).
+//! connection's own (`session`, `access`, `stats` with what it shows in `report`). `binary` has those of the binary
+//! protocol.
 //!
 //! Their rows have names that no Redis client can call (`mc:get`). The parser has judged the line before a
 //! handler sees it: arity, the length of keys and the form of numbers are right. Arguments are the words of the
@@ -7,7 +8,9 @@
 //! business. A value of another kind than a string is a miss for those who read it, and is replaced by those
 //! who would replace a string.
 
+pub mod access;
 pub mod arithmetic;
+pub mod binary;
 pub mod removal;
 mod report;
 pub mod retrieval;
@@ -22,7 +25,7 @@ use slabs::Refused;
 use std::sync::LazyLock;
 
 /// The verbs that are served, with the names of their rows.
-const VERBS_SERVED: [(Verb, &str); 19] = [
+const VERBS_SERVED: [(Verb, &str); 20] = [
     (Verb::Get, "mc:get"),
     (Verb::Gets, "mc:gets"),
     (Verb::Gat, "mc:gat"),
@@ -42,6 +45,7 @@ const VERBS_SERVED: [(Verb, &str); 19] = [
     (Verb::Verbosity, "mc:verbosity"),
     (Verb::Stats, "mc:stats"),
     (Verb::Quit, "mc:quit"),
+    (Verb::Auth, "mc:auth"),
 ];
 
 /// Rows by verb; `u16::MAX` for verbs that are not served.

@@ -89,16 +89,20 @@ fn well_formed(_: Args<'_>, _: u8) -> Result<(), Fault> {
 /// Flushes the client's database, which is the only one that memcached's clients see, or notes when to. The
 /// last word counts: a flush that is pending is forgotten.
 fn flush(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
+    // `noreply` may stand in the place of the time.
+    schedule_flush(local, args.get(1).and_then(fields::exptime).unwrap_or(0), asker.db);
+    Vec::new()
+}
+
+/// Flushes this shard's part of a database when a client's time says: now, or later.
+pub(super) fn schedule_flush(local: &mut Local<'_>, exptime: i64, db: u8) {
     let now = local.shard.now_ms();
     local.shard.memcache.flush_commands += u64::from(local.core == 0);
-    // `noreply` may stand in the place of the time.
-    let delay = args.get(1).and_then(fields::exptime);
     local.shard.pending_flush = None;
-    match delay.and_then(|delay| fields::expires_at_ms(delay, now)) {
-        Some(at_ms) if at_ms > now => local.shard.pending_flush = Some(PendingFlush { at_ms, db: asker.db }),
-        _ => local.shard.flush_db(asker.db),
+    match fields::expires_at_ms(exptime, now) {
+        Some(at_ms) if at_ms > now => local.shard.pending_flush = Some(PendingFlush { at_ms, db }),
+        _ => local.shard.flush_db(db),
     }
-    Vec::new()
 }
 
 fn flushed(_: Args<'_>, _: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {

@@ -9,7 +9,6 @@ use crate::command::{Asker, Local};
 use crate::metrics::Counter;
 use crate::parameters::Name;
 use crate::protocol::{Proto, Reply};
-use crate::session::Door;
 use crate::shard::Shard;
 use crate::text::format_u64;
 
@@ -81,8 +80,8 @@ const GENERAL: [(&str, Source); 44] = [
     ("touch_misses", Counted(Counter::TouchMisses)),
     ("store_too_large", Counted(Counter::StoreTooLarge)),
     ("store_no_memory", Counted(Counter::StoreNoMemory)),
-    ("auth_cmds", Never),
-    ("auth_errors", Never),
+    ("auth_cmds", Counted(Counter::AuthCommands)),
+    ("auth_errors", Counted(Counter::AuthErrors)),
     ("bytes_read", Counted(Counter::BytesIn)),
     ("bytes_written", Counted(Counter::BytesOut)),
     ("listen_disabled_num", Never),
@@ -195,9 +194,10 @@ pub(super) fn settings(local: &Local<'_>) -> Vec<u8> {
         stat(reply, "num_threads", u64::from(local.cores));
         reply.stat("cas_enabled", b"yes");
         stat(reply, "tcp_backlog", number(Name::TcpBacklog));
-        reply.stat("binding_protocol", b"ascii");
-        reply.stat("auth_enabled_sasl", b"no");
-        reply.stat("auth_enabled_ascii", b"no");
+        reply.stat("binding_protocol", b"auto-negotiate");
+        let users = parameters.text(Name::MemcacheAuthFile);
+        reply.stat("auth_enabled_sasl", if users.is_empty() { b"no" } else { b"yes" });
+        reply.stat("auth_enabled_ascii", if users.is_empty() { b"no" } else { &users });
         stat(reply, "item_size_max", number(Name::ItemSizeMax));
         reply.stat("maxconns_fast", b"yes");
         reply.stat("slab_reassign", b"yes");
@@ -220,11 +220,17 @@ pub(super) fn connections(local: &Local<'_>, asker: &Asker) -> Vec<u8> {
                 names.push_str(&format!("{}:{field}", session.fd));
                 reply.stat(&names, value);
             };
-            line("addr", format!("tcp:{}", session.peer).as_bytes());
-            line("listen_addr", format!("tcp:{}", session.local).as_bytes());
+            let family = if session.unix { "unix" } else { "tcp" };
+            line("addr", format!("{family}:{}", session.peer).as_bytes());
+            line("listen_addr", format!("{family}:{}", session.local).as_bytes());
             let parses = session.client_id == asker.client_id;
             line("state", if parses { b"conn_parse_cmd" } else { b"conn_read" });
-            line("protocol", if session.door == Door::Memcache { b"ascii" } else { b"resp" });
+            let protocol: &[u8] = match session.proto {
+                Proto::Memcache => b"ascii",
+                Proto::MemcacheBinary => b"binary",
+                Proto::Resp2 | Proto::Resp3 => b"resp",
+            };
+            line("protocol", protocol);
             let idle_ms = now_ms.saturating_sub(session.active_ms);
             line("secs_since_last_cmd", (idle_ms / 1000).to_string().as_bytes());
         }

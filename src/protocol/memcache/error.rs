@@ -15,6 +15,14 @@ pub enum LineError {
     InvalidDelta,
     /// The data block does not end where its length says.
     BadDataChunk,
+    /// A stranger has sent something else than name and password.
+    Unauthenticated,
+    /// What a stranger calls name and password is longer than they can be.
+    CredentialsTooLong,
+    /// The same does not end where its length says.
+    BadCredentialsEnd,
+    /// The same is not two words.
+    BadCredentials,
 }
 
 impl LineError {
@@ -27,6 +35,10 @@ impl LineError {
             Self::InvalidExptime => "CLIENT_ERROR invalid exptime argument",
             Self::InvalidDelta => "CLIENT_ERROR invalid numeric delta argument",
             Self::BadDataChunk => "CLIENT_ERROR bad data chunk",
+            Self::Unauthenticated => "CLIENT_ERROR unauthenticated",
+            Self::CredentialsTooLong => "CLIENT_ERROR auth token too long",
+            Self::BadCredentialsEnd => "CLIENT_ERROR bad command line termination",
+            Self::BadCredentials => "CLIENT_ERROR bad authentication token format",
         }
     }
 }

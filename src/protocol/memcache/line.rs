@@ -107,6 +107,8 @@ fn arity(verb: Verb) -> (usize, usize) {
         // To `me` alone a missing key is bad format.
         Verb::MetaDebug | Verb::MetaNoop => (1, usize::MAX),
         Verb::Version | Verb::Stats | Verb::Quit | Verb::Shutdown | Verb::Other => (1, usize::MAX),
+        // No name leads to it.
+        Verb::Auth => (1, usize::MAX),
     }
 }
 

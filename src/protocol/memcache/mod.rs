@@ -5,6 +5,7 @@
 //! index arguments freely. Verdicts and their order are memcached 1.6.18's; two of its slips are mended: numbers
 //! beyond 32 bits are refused where it cuts bits off flags and lengths, and times beyond 2038 count.
 
+mod credentials;
 mod error;
 pub mod fields;
 mod line;
@@ -16,9 +17,6 @@ pub use verb::Verb;
 use super::args::Span;
 use super::limits::{Limits, MEMCACHE_LINE_BYTES_MAX};
 use line::{Verdict, judge, words};
-
-/// The first byte of every request in the binary protocol.
-const BINARY_MAGIC: u8 = 0x80;
 
 /// Blanks before a command that memcached puts up with in a long line.
 const LEADING_BLANKS_MAX: usize = 100;
@@ -67,8 +65,6 @@ pub enum Parsed {
     LineTooLong,
     /// A browser, or somebody who makes one talk to us. memcached closes the connection.
     Http,
-    /// The binary protocol's magic byte.
-    Binary,
 }
 
 /// Where the parsing of an unfinished request stands. It may be dropped when [`Parser::is_midway`] is false.
@@ -109,8 +105,8 @@ impl Parser {
             self.swallow -= used as u32;
             return Parsed::Swallowed { used };
         }
-        if bytes[0] == BINARY_MAGIC {
-            return Parsed::Binary;
+        if !limits.authenticated {
+            return self.credentials(bytes, spans);
         }
         let from = self.scanned as usize;
         let line_end = memchr::memchr(b'\n', &bytes[from..]).map(|at| from + at);

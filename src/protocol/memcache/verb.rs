@@ -55,6 +55,8 @@ pub enum Verb {
     MetaArithmetic,
     /// `me <key>`
     MetaDebug,
+    /// Not a name: the `set` with which a client authenticates (`credentials`).
+    Auth,
     /// Another command: an administrator's, or none at all. `args[0]` has its name.
     Other,
 }
