@@ -142,7 +142,7 @@ impl Core {
         let held: usize = self.large_inputs.iter().map(|&id| connections[id as usize].held.len()).sum();
         if held as u64 > self.inputs_bytes_max {
             let client = self.client(id);
-            let packet = Header::read(&self.connections[id as usize].held);
+            let packet = Header::read(self.connections[id as usize].held.rest());
             self.answer(id, &client, false, |reply| match client.proto() {
                 Proto::MemcacheBinary => {
                     packet.iter().for_each(|to| reply.packet_error(to, Status::NoMemory));

@@ -97,6 +97,11 @@ impl Store {
         Some(pin)
     }
 
+    /// The number of the last change of any item.
+    pub fn last_change(&self) -> u32 {
+        self.change
+    }
+
     /// A number that changes with every change of an item that shares its bucket with this key: the number of the
     /// last such change.
     pub fn bucket_version(&self, key: &Key) -> u32 {
