@@ -112,7 +112,7 @@ const MSET: Shape = Shape {
     request: |keys| {
         let value = value();
         let pairs = keys.iter().flat_map(|key| [key.as_str(), &value]);
-        resp(&["MSET"].into_iter().chain(pairs).collect::<Vec<_>>())
+        resp(&["MSET"].into_iter().chain(pairs).collect::<Vec<_>>()).into()
     },
     reply_bytes: "+OK\r\n".len(),
     reply: b"+OK\r\n",
@@ -125,7 +125,7 @@ const UNLINK: Shape = Shape {
     keys: 100,
     request: |keys| {
         let absent: Vec<String> = keys.iter().map(|key| key.replace("key", "not")).collect();
-        resp(&[&["UNLINK"], &words(&absent)[..]].concat())
+        resp(&[&["UNLINK"], &words(&absent)[..]].concat()).into()
     },
     reply_bytes: ":0\r\n".len(),
     reply: b":0\r\n",
