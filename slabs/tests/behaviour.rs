@@ -345,8 +345,8 @@ fn a_watched_key_is_touched_by_what_changes_it() {
     change("stored again", true, &mut |store| store.put(&a, b"1", &meta, 5).unwrap());
     change("in another chunk", true, &mut |store| store.put(&a, &[1; 500], &meta, 5).unwrap());
     change("touched", false, &mut |store| assert!(store.set_expiry(&a, 900, Change::Keep, 5).unwrap()));
-    change("expiry", true, &mut |store| assert!(store.set_expiry(&a, 50, Change::New, 5).unwrap()));
-    change("died", true, &mut |store| assert!(store.get(&a, 60).is_none()));
+    change("expiry", true, &mut |store| assert!(store.set_expiry(&a, 500, Change::New, 5).unwrap()));
+    change("died", true, &mut |store| assert!(store.get(&a, 600).is_none()));
     change("came and went", true, &mut |store| {
         store.put(&a, b"1", &meta, 5).unwrap();
         store.remove(&a, 5);

@@ -119,7 +119,8 @@ pub struct Core {
     /// Multi-shard commands of this core's clients.
     running: Vec<Option<coordinate::Running>>,
     running_free: Vec<u32>,
-    /// Spread commands that have ended, for their buffers.
+    /// Spread commands that have ended, for their buffers. Boxed as they are in `running`, so that only a pointer moves.
+    #[allow(clippy::vec_box)]
     spare_spreads: Vec<Box<spread::Spread>>,
     /// Parts that wait on this shard until all shards can make theirs.
     prepared: HashMap<ClaimId, shard_side::Prepared>,
