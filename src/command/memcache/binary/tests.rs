@@ -168,9 +168,10 @@ impl Answer {
 #[test]
 fn the_reply_to_a_store_has_the_unique_that_the_item_has() {
     let mut client = Client::new();
-    for round in 0..300u32 {
-        let key = format!("k{}", round * 7 % 23);
-        let value = vec![b'x'; (round * 37 % 5000) as usize];
+    for round in 0..3000u32 {
+        // Few keys that are changed often, then many that make the index grow.
+        let key = format!("k{}", round * 7 % if round < 300 { 23 } else { 1999 });
+        let value = vec![b'x'; (round * 37 % if round < 300 { 5000 } else { 50 }) as usize];
         for opcode in [0x01, 0x0e, 0x0f] {
             let extras = if opcode == 0x01 { storing(round, 0) } else { Vec::new() };
             let stored = client.one(opcode, &key, &extras, &value, 0);
