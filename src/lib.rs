@@ -55,7 +55,7 @@
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
 //! | 5 | [`mesh`] (mail), [`transaction`] (several shards) | command, shard |
-//! | 6 | [`connection`] | the bytes of one client |
+//! | 6 | [`connection`], [`persist`] (warm restart) | the bytes of one client, and of one file |
 //! | 7 | [`core`] (the state machine and its loop) | the only place where an effect becomes an action |
 //! | 8 | [`config`], [`logging`], [`server`], `main` | boot, signals, shutdown; nothing below imports them |
 //!
@@ -72,6 +72,7 @@ pub mod logging;
 pub mod mesh;
 pub mod metrics;
 pub mod parameters;
+pub mod persist;
 pub mod protocol;
 pub mod reactor;
 pub mod server;

@@ -5,11 +5,12 @@ use crate::core::{Core, DOOR_MEMCACHE, DOOR_RESP, Mail};
 use crate::limits::MESH_RING_MAILS;
 use crate::mesh::Mesh;
 use crate::parameters::{Name, Parameters, bytes};
+use crate::persist::{self, Feed, Saver};
 use crate::reactor::{self, Door, Driver, Reactor, Waker, bind};
 use crate::shard::Shard;
 use crate::shared::Shared;
 use crate::users::Users;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use slabs::Store;
 use std::ffi::OsString;
@@ -19,9 +20,9 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -45,13 +46,17 @@ struct Boot {
     ready: Sender<Result<(u16, Waker), String>>,
     /// The wakers of all cores, once all are ready.
     wakers: Receiver<Vec<Waker>>,
+    /// What the process before left, until all of it has come.
+    feed: Receiver<Feed>,
+    /// Where the items go at the end.
+    saver: Option<Arc<Saver>>,
 }
 
 /// Serves until a signal or `SHUTDOWN`. The error is one line that names what is at fault.
 pub fn run(parameters: Parameters) -> Result<(), String> {
     let started = now();
     // First of all: from here on a signal is kept until there is somebody to stop.
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("signals: {error}"))?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(|error| format!("signals: {error}"))?;
     let cores = parameters.threads();
     let seeds = random_seeds()?;
     let users = read_users(&parameters)?;
@@ -67,10 +72,14 @@ pub fn run(parameters: Parameters) -> Result<(), String> {
     }
     announce(&shared);
     let (ready, all_ready) = channel();
-    let (mut threads, mut starts) = (Vec::new(), Vec::new());
+    let (mut threads, mut starts, mut feeds) = (Vec::new(), Vec::new(), Vec::new());
+    let warm_file = warm_restart_file(&shared.parameters);
+    let saver = warm_file.as_deref().map(|path| Arc::new(Saver::new(path)));
     for (index, mesh) in Mesh::connect(cores, MESH_RING_MAILS).into_iter().enumerate() {
         let (start, wakers) = channel();
         starts.push(start);
+        let (feeder, feed) = sync_channel(WARM_BLOCKS_AHEAD);
+        feeds.push(feeder);
         let boot = Boot {
             index: index as u16,
             shared: shared.clone(),
@@ -79,6 +88,8 @@ pub fn run(parameters: Parameters) -> Result<(), String> {
             listeners: listeners.take().unwrap_or_default(),
             ready: ready.clone(),
             wakers,
+            feed,
+            saver: saver.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("core-{index}"));
         threads.push(
@@ -86,6 +97,10 @@ pub fn run(parameters: Parameters) -> Result<(), String> {
         );
     }
     drop(ready);
+    if let Some(path) = &warm_file {
+        warm_start(path, &feeds);
+    }
+    drop(feeds);
     let mut wakers: Vec<Option<Waker>> = (0..cores).map(|_| None).collect();
     for _ in 0..cores {
         let (index, waker) = all_ready.recv().map_err(|_| "a core has panicked at start".to_string())??;
@@ -102,8 +117,48 @@ pub fn run(parameters: Parameters) -> Result<(), String> {
     for thread in threads {
         thread.join().map_err(|_| "a core has panicked".to_string())??;
     }
+    if let (Some(saver), Some(path)) = (saver, warm_file) {
+        warm_end(&path, &saver);
+    }
     log::info!("stopped");
     Ok(())
+}
+
+/// Blocks of a warm restart file that wait for a core, so that reading and storing overlap.
+const WARM_BLOCKS_AHEAD: usize = 4;
+
+fn warm_restart_file(parameters: &Parameters) -> Option<PathBuf> {
+    let bytes = parameters.text(Name::WarmRestartFile);
+    (!bytes.is_empty()).then(|| PathBuf::from(OsString::from_vec(bytes)))
+}
+
+/// Takes over what the process before left, before anybody is served.
+fn warm_start(path: &Path, cores: &[SyncSender<Feed>]) {
+    let started = Instant::now();
+    match persist::feed(path, cores) {
+        Ok(None) => log::info!("no warm restart file at {}: the cache starts empty", path.display()),
+        Ok(Some(read)) => {
+            let (size, took) = (bytes::human(read.bytes), started.elapsed().as_millis());
+            log::info!("warm restart: {} items, {size} of {}, in {took} ms", read.items, path.display());
+        }
+        Err(line) => {
+            log::warn!("warm restart file {} is refused: {line}; the cache starts empty", path.display())
+        }
+    }
+}
+
+/// Closes the file for the next process. All cores have ended.
+fn warm_end(path: &Path, saver: &Saver) {
+    match saver.finish(now().unix_ms) {
+        Ok(written) => {
+            let size = bytes::human(written.bytes);
+            log::info!("warm restart: {} items, {size}, left in {}", written.items, path.display());
+            if written.left_out > 0 {
+                log::warn!("warm restart: {} collections were not kept", written.left_out);
+            }
+        }
+        Err(error) => log::warn!("warm restart file {}: {error}; nothing is kept", path.display()),
+    }
 }
 
 /// A core's thread, from its driver's opening to its end.
@@ -129,7 +184,7 @@ fn fail(boot: &Boot, line: String) -> Result<(), String> {
 }
 
 fn turn<D: Driver>(mut boot: Boot, mut driver: D, way: &str) -> Result<(), String> {
-    let shard = match shard(&boot) {
+    let mut shard = match shard(&boot) {
         Ok(shard) => shard,
         Err(line) => return fail(&boot, line),
     };
@@ -138,11 +193,21 @@ fn turn<D: Driver>(mut boot: Boot, mut driver: D, way: &str) -> Result<(), Strin
             return fail(&boot, format!("cannot accept connections: {error}"));
         }
     }
+    shard.now = now();
+    let no_room = persist::take(&boot.feed, &boot.shared, &mut shard);
+    if no_room > 0 {
+        log::warn!("warm restart: core {} has no room for {no_room} items", boot.index);
+    }
     let _ = boot.shared.driver.set(format!("{} ({way})", driver.name()));
     let _ = boot.ready.send(Ok((boot.index, driver.waker())));
     let Ok(wakers) = boot.wakers.recv() else { return Ok(()) };
     let core = Core::new(boot.index, boot.shared, shard, boot.mesh, now);
-    core.run(driver, &wakers).map_err(|error| format!("core {}: {error}", boot.index))
+    let mut shard = core.run(driver, &wakers).map_err(|error| format!("core {}: {error}", boot.index))?;
+    if let Some(saver) = boot.saver {
+        shard.now = now();
+        saver.add(shard);
+    }
+    Ok(())
 }
 
 /// An empty shard with its share of the memory.
@@ -288,7 +353,8 @@ fn raise_descriptor_limit(parameters: &Parameters) {
     }
 }
 
-/// SIGTERM and SIGINT stop the server; a second one at once. SIGHUP has the file of users read again.
+/// SIGTERM, SIGINT and SIGUSR1 (memcached's for a warm restart) stop the server; a second one at once. SIGHUP has the
+/// file of users read again.
 fn stop_on_signals(mut signals: Signals, shared: Arc<Shared>, wakers: Vec<Waker>) -> Result<(), String> {
     let wait = move || {
         for signal in signals.forever() {

@@ -682,6 +682,12 @@ impl<'a> Item<'a> {
         self.raw.frequency()
     }
 
+    /// How much of its use another store should know of: its frequency, and one more if it has earned a place in its
+    /// main queue.
+    pub fn uses(&self) -> u8 {
+        (self.raw.frequency() + u8::from(self.raw.is_main())).min(FREQUENCY)
+    }
+
     /// Bytes that the item takes: its chunk and, if large, its blob. Not its share of the index.
     pub fn bytes(&self) -> u64 {
         if self.raw.is_large() {

@@ -507,6 +507,11 @@ impl Pages {
         true
     }
 
+    /// Gives the memory of a page back while everything is taken down: nothing else of the page is kept right.
+    pub(crate) fn forget(&mut self, page: PageId) {
+        self.range.release((page as usize) << self.page_bits, 1 << self.page_bits);
+    }
+
     fn link_room(&mut self, page: PageId) {
         let list = &mut self.by_class[usize::from(self.records[page as usize].class)];
         let after = std::mem::replace(&mut list.room, page);

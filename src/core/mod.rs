@@ -190,10 +190,10 @@ impl Core {
         core
     }
 
-    /// Turns until the server stops. `wakers` are those of all cores, in order.
-    pub fn run<D: Driver>(mut self, mut driver: D, wakers: &[Waker]) -> io::Result<()> {
+    /// Turns until the server stops. `wakers` are those of all cores, in order. Returns the shard as it is then.
+    pub fn run<D: Driver>(mut self, mut driver: D, wakers: &[Waker]) -> io::Result<Shard> {
         while !self.turn(&mut driver, wakers)? {}
-        Ok(())
+        Ok(self.shard)
     }
 
     /// One turn: sleeps if there is nothing to do, and does all that has come. True once the server has stopped.

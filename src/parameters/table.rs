@@ -117,6 +117,8 @@ parameters! {
         "How much is logged.";
     Logfile "logfile" [] START, Kind::Text { default: "" },
         "File to log to; empty is standard error.";
+    WarmRestartFile "warm_restart_file" [] START, Kind::Text { default: "" },
+        "File that hands the cache to the next process when this one ends; empty keeps nothing.";
     Save "save" [] LIVE, Kind::Fixed { value: "" },
         "Snapshots: there are none.";
     Appendonly "appendonly" [] LIVE, Kind::Fixed { value: "no" },

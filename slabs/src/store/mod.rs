@@ -5,6 +5,7 @@
 
 mod expiry;
 mod facts;
+mod hand_over;
 mod read;
 mod room;
 mod stage;
@@ -23,6 +24,7 @@ use crate::pin::Pins;
 use crate::stats::Counters;
 use crate::{BuildError, Options, Policy, VALUE_BYTES_MAX};
 use expiry::Sweep;
+pub use hand_over::Standing;
 pub use stage::Staged;
 
 /// Why an item leaves its chunk.

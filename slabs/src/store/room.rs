@@ -273,7 +273,7 @@ impl Store {
     }
 
     /// Whether pins keep anything in a page.
-    fn is_held(&self, page: PageId) -> bool {
+    pub(super) fn is_held(&self, page: PageId) -> bool {
         (0..self.pages.slots_in(page)).any(|slot| {
             let raw = self.pages.raw(self.pages.handle(page, slot));
             raw.is_orphan() || raw.is_live() && raw.is_pinned()
