@@ -26,9 +26,6 @@ const DRAIN_MS: u64 = 3_000;
 /// Items that a slice of background work examines: some tens of microseconds.
 const SLICE_ITEMS: usize = 256;
 
-/// Blocks of collections that a slice of background work gives back: a tenth of a millisecond.
-const SLICE_BLOCKS: usize = 1024;
-
 /// `CLIENT PAUSE` as of this turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pause {
@@ -233,8 +230,7 @@ impl Core {
     fn background(&mut self) {
         let now_ms = self.now.unix_ms;
         let mut left = self.shard.purge_step(SLICE_ITEMS);
-        self.shard.collect_dropped();
-        left |= self.shard.shed_structures(SLICE_BLOCKS);
+        left |= self.shard.shed_slice();
         left |= self.shard.active_expire && self.shard.due.any(now_ms) && self.shard.reap_fields();
         left |= !self.shard.store.settle(SLICE_ITEMS / 4, now_ms);
         let due = self.now.mono_us >= self.timers.housekeeping_us;

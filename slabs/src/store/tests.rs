@@ -257,19 +257,20 @@ fn room_beside_an_item_is_not_made_of_it() {
     let mut store = store(2 << 20);
     let hasher = store.hasher().clone();
     put(&mut store, b"owner", b"12345678");
+    (0..3000u32).for_each(|number| put(&mut store, &number.to_le_bytes(), &[1; 500]));
+    put(&mut store, b"owner", b"12345678");
     let owner = Key::new(&hasher, 0, b"owner");
-    let mut charged = 0;
+    let mut charged = 0i64;
     while store.make_room_beside(&owner, 10_000, NOW).is_ok() {
         store.charge(10_000);
         charged += 10_000;
-        put(&mut store, &charged.to_le_bytes()[..], &[1; 500]);
         let ledger = store.ledger();
         assert!(ledger.total() <= ledger.budget + (16 << 10), "{ledger:?}");
     }
     assert!(charged > 1 << 20);
     assert!(get(&mut store, b"owner").is_some());
     store.set_policy(Policy::NoEviction);
-    store.charge(-(charged as i64) / 2);
+    store.charge(-charged / 2);
     assert_eq!(store.make_room_beside(&owner, 10_000, NOW), Ok(()));
     assert_eq!(store.make_room_beside(&owner, 2 << 20, NOW), Err(Refused::NoMemory));
 }

@@ -72,7 +72,7 @@ pub(super) fn specs(command: &Command) -> Vec<KeySpec> {
 
 fn flags(command: &Command) -> &'static [&'static str] {
     match command.name {
-        "hexists" | "hlen" | "hstrlen" | "scard" | "sismember" | "smismember" => LOOK,
+        "hexists" | "hlen" | "hstrlen" | "scard" | "sismember" => LOOK,
         "hincrby" | "hincrbyfloat" => READ_AND_CHANGE,
         "hsetnx" | "sadd" => ADD,
         "hdel" | "srem" => DELETE,

@@ -63,6 +63,7 @@ pub struct Heap {
     free: Vec<u32>,
     /// What no item has any more.
     leaving: VecDeque<Structure>,
+    leaving_bytes: usize,
 }
 
 impl Heap {
@@ -96,6 +97,7 @@ impl Heap {
         match Arc::into_inner(structure) {
             Some(structure) => {
                 self.leaving.push_back(structure);
+                self.leaving_bytes += bytes;
                 0
             }
             None => bytes,
@@ -119,7 +121,14 @@ impl Heap {
                 freed += before - structure.bytes();
             }
         }
+        self.leaving_bytes -= freed;
         freed
+    }
+
+    /// Memory of what waits to be taken apart.
+    #[inline]
+    pub fn leaving_bytes(&self) -> usize {
+        self.leaving_bytes
     }
 
     /// Something waits to be taken apart.

@@ -34,6 +34,19 @@ use heap::{Heap, Structure};
 use slabs::Refused;
 use std::sync::Arc;
 
+/// Blocks of structures without an item that are freed in one slice of background work: a tenth of a millisecond.
+const SLICE_BLOCKS: usize = 1024;
+
+/// The same where much waits: still less than a millisecond.
+const LARGE_SLICE_BLOCKS: usize = 8192;
+
+/// What waits is much if it is more than this fraction of the budget.
+const MUCH_SHARE: u64 = 32;
+
+/// Blocks that a change frees which makes a collection larger: an entry comes with a fraction of a block, so what has
+/// gone is freed faster than anything can grow.
+const BLOCKS_PER_CHANGE: usize = 4;
+
 /// Bytes of the value of an item whose collection has grown.
 const HANDLE_BYTES: usize = 16;
 
@@ -476,6 +489,9 @@ impl Shard {
     /// Refuses a command that would store so many bytes more where there is no room for them, before it has changed
     /// anything.
     pub fn make_room(&mut self, key: &Key<'_>, bytes: usize) -> Result<(), Refused> {
+        if self.heap.is_leaving() {
+            self.shed_structures(BLOCKS_PER_CHANGE);
+        }
         self.store.make_room_beside(key, bytes as u64, self.now.unix_ms)
     }
 
@@ -491,6 +507,13 @@ impl Shard {
             self.store.charge(-(freed as i64));
         }
         self.count_heap();
+    }
+
+    /// A slice of what has gone. True: more is left.
+    pub fn shed_slice(&mut self) -> bool {
+        self.collect_dropped();
+        let much = self.heap.leaving_bytes() as u64 > self.store.budget_bytes() / MUCH_SHARE;
+        self.shed_structures(if much { LARGE_SLICE_BLOCKS } else { SLICE_BLOCKS })
     }
 
     /// Frees up to so many blocks of structures that have no item. True: more is left.
