@@ -199,12 +199,12 @@ fn hop_here(
         let at = key_of(shard, key);
         found.push(gather(shard, &at, key.value, command.is(flag::READONLY), touch));
     }
-    let writes = (hops.decide)(args, &found, shard.now_ms(), reply)?;
+    let mut writes = (hops.decide)(args, &found, shard.now_ms(), reply)?;
     // Grown collections are not shared any more when they are changed.
     drop(found);
     let changed = !writes.is_empty();
-    let (last, first): (Vec<Write>, Vec<Write>) = writes.into_iter().partition(Write::removes);
-    for write in first.into_iter().chain(last) {
+    writes.sort_by_key(Write::removes);
+    for write in writes {
         let at = key_of(shard, &refs[write.key()]);
         apply(shard, &at, write)?;
     }

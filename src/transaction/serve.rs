@@ -65,11 +65,10 @@ pub fn gather(shard: &mut Shard, hasher: &Hasher, wanted: &Wanted) -> Option<Gat
 }
 
 /// Stores first, removes after: what cannot be stored leaves everything in place that was there.
-pub fn apply(shard: &mut Shard, hasher: &Hasher, changes: Vec<Change>) -> Result<(), Fault> {
+pub fn apply(shard: &mut Shard, hasher: &Hasher, mut changes: Vec<Change>) -> Result<(), Fault> {
     let changed = !changes.is_empty();
-    let (last, first): (Vec<Change>, Vec<Change>) =
-        changes.into_iter().partition(|change| change.write.removes());
-    for change in first.into_iter().chain(last) {
+    changes.sort_by_key(|change| change.write.removes());
+    for change in changes {
         let key = key(shard, hasher, change.db, &change.key);
         run::apply(shard, &key, change.write)?;
     }

@@ -215,17 +215,23 @@ fn hpersist(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result
     let mut changed = false;
     reply.array(fields.len());
     for field in fields.iter() {
-        reply.int(match deadline_of(shard, call, field)? {
-            None => NO_FIELD,
-            Some(0) => NO_DEADLINE,
-            Some(_) => {
-                changed = true;
-                shard.hash_set_deadline(&call.key, field, 0)?;
-                SET
-            }
-        });
+        let done = persist_field(shard, call, field)?;
+        changed |= done == SET;
+        reply.int(done);
     }
     Ok(Outcome::changed_if(changed))
+}
+
+/// Takes its deadline from a field.
+fn persist_field(shard: &mut Shard, call: &Call<'_>, field: &[u8]) -> Result<i64, Fault> {
+    Ok(match deadline_of(shard, call, field)? {
+        None => NO_FIELD,
+        Some(0) => NO_DEADLINE,
+        Some(_) => {
+            shard.hash_set_deadline(&call.key, field, 0)?;
+            SET
+        }
+    })
 }
 
 /// Replies the value of a field or null. True: there is one.
@@ -295,18 +301,11 @@ fn hgetex(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
         if !reply_value(shard, call, field, reply)? {
             continue;
         }
-        match at_ms {
-            None => {}
-            Some(0) if persist => {
-                if deadline_of(shard, call, field)?.is_some_and(|deadline_ms| deadline_ms != 0) {
-                    changed |= shard.hash_set_deadline(&call.key, field, 0)?;
-                }
-            }
-            Some(at_ms) => {
-                set_deadline(shard, call, field, at_ms)?;
-                changed = true;
-            }
-        }
+        changed |= match at_ms {
+            None => false,
+            Some(_) if persist => persist_field(shard, call, field)? == SET,
+            Some(at_ms) => set_deadline(shard, call, field, at_ms)? >= SET,
+        };
     }
     Ok(Outcome::changed_if(changed))
 }

@@ -170,3 +170,25 @@ fn a_grown_set_is_renamed_copied_and_scanned() {
     let bytes: u64 = usage[1..].parse().unwrap();
     assert!((10_000..40_000).contains(&bytes), "{bytes}");
 }
+
+#[test]
+fn every_member_of_a_small_set_is_drawn_as_often() {
+    let mut shard = OneShard::new();
+    for members in ["0 1 2 3 4 5 6 7 8 9", "a b c d e f g h i j"] {
+        shard.run("del s");
+        shard.run(&format!("sadd s {members}"));
+        let mut draws = std::collections::BTreeMap::new();
+        for _ in 0..3000 {
+            let reply = shard.run("srandmember s 3")
+                + " "
+                + &shard.run("srandmember s -2")
+                + " "
+                + &shard.run("srandmember s");
+            for word in reply.split(' ').filter(|word| !word.starts_with(['$', '*'])) {
+                *draws.entry(word.to_string()).or_insert(0) += 1;
+            }
+        }
+        // Eighteen hundred times each, give or take five standard deviations.
+        assert!(draws.len() == 10 && draws.values().all(|count| (1600..2000).contains(count)), "{draws:?}");
+    }
+}

@@ -81,9 +81,11 @@ impl Shard {
             self.make_dying(key)?;
         }
         let now = self.now.unix_ms;
-        let compact = Compact::new(self.small(key), true);
-        let (run, head, count) = (compact.run(), compact.head_bytes(), compact.count());
-        let found = run.find(&Packed::new(field));
+        let bytes = self.small(key);
+        let compact = Compact::new(bytes, true);
+        let (run, head, count, end) = (compact.run(), compact.head_bytes(), compact.count(), bytes.len());
+        let packed = Packed::new(field);
+        let found = run.find(&packed);
         if found.is_none() && count >= self.limits.hash_entries.min(COMPACT_ENTRIES_MAX) {
             return Ok(None);
         }
@@ -91,15 +93,14 @@ impl Shard {
         let lives = found.is_some() && is_live(old_ms, now);
         let kept_ms = if lives { old_ms } else { 0 };
         let deadline_ms = deadline_ms.unwrap_or(kept_ms);
-        let entry = NewEntry { field: Packed::new(field), value: Some(Packed::new(value)), deadline_ms };
-        let end = self.small(key).len();
+        let entry = NewEntry { field: packed, value: Some(Packed::new(value)), deadline_ms };
         let splice = match found {
             Some(place) => {
                 Splice { at: head + place.start, remove: place.end - place.start, insert: entry.len() }
             }
             None => Splice { at: end, remove: 0, insert: entry.len() },
         };
-        let bytes = self.splice(key, splice)?;
+        let bytes = self.splice(key, end, splice)?;
         entry.write(&mut bytes[splice.at..]);
         set_count(bytes, count + usize::from(found.is_none()));
         self.lower_due(key, deadline_ms);
@@ -119,13 +120,15 @@ impl Shard {
                 self.edit(key, handle, |table| (table.remove(field, now), table.is_empty()))
             }
             Held::Small => {
-                let compact = Compact::new(self.small(key), true);
+                let bytes = self.small(key);
+                let (compact, end) = (Compact::new(bytes, true), bytes.len());
                 let (run, head, count) = (compact.run(), compact.head_bytes(), compact.count());
                 let Some(place) = run.find(&Packed::new(field)) else { return Ok(false) };
                 let lives = is_live(run.deadline_ms(place), now);
                 if count > 1 {
                     let remove = place.end - place.start;
-                    let bytes = self.splice(key, Splice { at: head + place.start, remove, insert: 0 })?;
+                    let bytes =
+                        self.splice(key, end, Splice { at: head + place.start, remove, insert: 0 })?;
                     set_count(bytes, count - 1);
                 }
                 (lives, count == 1)
@@ -162,7 +165,8 @@ impl Shard {
                 if deadline_ms != 0 {
                     self.make_dying(key)?;
                 }
-                let compact = Compact::new(self.small(key), true);
+                let bytes = self.small(key);
+                let (compact, end) = (Compact::new(bytes, true), bytes.len());
                 let head = compact.head_bytes();
                 let Some(place) = live_place(&compact, field, now) else { return Ok(false) };
                 let prefix = NewEntry::deadline(deadline_ms);
@@ -171,7 +175,7 @@ impl Shard {
                     remove: place.field - place.start,
                     insert: prefix.len(),
                 };
-                let bytes = self.splice(key, splice)?;
+                let bytes = self.splice(key, end, splice)?;
                 bytes[splice.at..splice.at + splice.insert].copy_from_slice(prefix.as_bytes());
                 self.lower_due(key, deadline_ms);
                 Ok(true)
@@ -181,13 +185,14 @@ impl Shard {
 
     /// Gives a small hash the form whose entries may have deadlines.
     fn make_dying(&mut self, key: &Key<'_>) -> Result<(), Refused> {
-        let compact = Compact::new(self.small(key), true);
+        let bytes = self.small(key);
+        let (compact, end) = (Compact::new(bytes, true), bytes.len());
         if compact.form() == DYING {
             return Ok(());
         }
         let head = compact.head_bytes();
         let longer = Builder::new(true).finish().len() - head;
-        let bytes = self.splice(key, Splice { at: head, remove: 0, insert: longer })?;
+        let bytes = self.splice(key, end, Splice { at: head, remove: 0, insert: longer })?;
         bytes[0] = DYING;
         set_due_ms(bytes, DEADLINE_MS_MAX);
         Ok(())

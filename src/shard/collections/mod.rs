@@ -37,8 +37,8 @@ use std::sync::Arc;
 /// Blocks of structures without an item that are freed in one slice of background work: a tenth of a millisecond.
 const SLICE_BLOCKS: usize = 1024;
 
-/// The same where much waits: still less than a millisecond.
-const LARGE_SLICE_BLOCKS: usize = 8192;
+/// The same where much waits: less than half a millisecond.
+const LARGE_SLICE_BLOCKS: usize = 4096;
 
 /// What waits is much if it is more than this fraction of the budget.
 const MUCH_SHARE: u64 = 32;
@@ -449,11 +449,15 @@ impl Shard {
 
     // -- changes
 
-    /// Makes room in the value of a small collection, or takes some out. The whole value; what was inserted is the
-    /// caller's to write. A value that gets shorter is never refused, unless somebody reads it from where it is.
-    pub(super) fn splice(&mut self, key: &Key<'_>, splice: Splice) -> Result<&mut [u8], Refused> {
+    /// Makes room in the value of a small collection, which has `before` bytes, or takes some out. The whole value;
+    /// what was inserted is the caller's to write. A value that gets shorter is never refused, unless somebody reads it from where it is.
+    pub(super) fn splice(
+        &mut self,
+        key: &Key<'_>,
+        before: usize,
+        splice: Splice,
+    ) -> Result<&mut [u8], Refused> {
         let now = self.now.unix_ms;
-        let before = self.small(key).len();
         let after = splice.apply_len(before);
         if after < before {
             let value = self.store.value_mut(key, now).ok_or(Refused::NoMemory)?;

@@ -57,6 +57,7 @@ impl Shard {
     /// Adds to a small set; `None`: it has to grow first.
     fn small_add(&mut self, key: &Key<'_>, member: &[u8]) -> Result<Option<bool>, Refused> {
         let bytes = self.small(key);
+        let end = bytes.len();
         if ints::is_form(bytes[0]) {
             let set = Ints::new(bytes);
             let Some(number) = parse_i64(member) else { return self.leave_ints(key, member) };
@@ -67,7 +68,7 @@ impl Shard {
             match add {
                 Add::Present => return Ok(Some(false)),
                 Add::At(splice) => {
-                    let bytes = self.splice(key, splice)?;
+                    let bytes = self.splice(key, end, splice)?;
                     ints::store(bytes[0], number, &mut bytes[splice.at..]);
                 }
                 Add::Wider => {
@@ -78,7 +79,7 @@ impl Shard {
             return Ok(Some(true));
         }
         let compact = Compact::new(bytes, false);
-        let (end, count) = (bytes.len(), compact.count());
+        let count = compact.count();
         let packed = Packed::new(member);
         if compact.run().find(&packed).is_some() {
             return Ok(Some(false));
@@ -88,7 +89,7 @@ impl Shard {
             return Ok(None);
         }
         let entry = new_member(packed);
-        let bytes = self.splice(key, Splice { at: end, remove: 0, insert: entry.len() })?;
+        let bytes = self.splice(key, end, Splice { at: end, remove: 0, insert: entry.len() })?;
         entry.write(&mut bytes[end..]);
         set_count(bytes, count + 1);
         Ok(Some(true))
@@ -125,6 +126,7 @@ impl Shard {
             }
             Held::Small => {
                 let bytes = self.small(key);
+                let end = bytes.len();
                 let (splice, left) = if ints::is_form(bytes[0]) {
                     let set = Ints::new(bytes);
                     let splice = parse_i64(member).and_then(|number| set.remove(number));
@@ -142,7 +144,7 @@ impl Shard {
                 };
                 let Some(splice) = splice else { return Ok(false) };
                 if left > 0 {
-                    let bytes = self.splice(key, splice)?;
+                    let bytes = self.splice(key, end, splice)?;
                     if !ints::is_form(bytes[0]) {
                         set_count(bytes, left);
                     }
