@@ -355,7 +355,7 @@ impl<'a> SetOptions<'a> {
                 }
                 options.must_exist = Some(is(b"fxx"));
             } else {
-                return Err(Fault::Quoted { before: "ERR unknown argument: ", bytes: word.to_vec() });
+                return Err(Fault::quoted("ERR unknown argument: ", word, ""));
             }
             at += 1;
         }
