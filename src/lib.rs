@@ -51,13 +51,19 @@
 //! |---|---|---|
 //! | 0 | `slabs` (workspace crate) | memory only: no I/O, no clock, no threads |
 //! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`] | plain values |
-//! | 2 | [`protocol`], [`data`] (algorithms on values), [`users`], [`reactor`] | not each other |
+//! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`reactor`] | not each other |
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
 //! | 5 | [`mesh`] (mail), [`transaction`] (several shards) | command, shard |
 //! | 6 | [`connection`], [`persist`] (warm restart) | the bytes of one client, and of one file |
 //! | 7 | [`core`] (the state machine and its loop) | the only place where an effect becomes an action |
 //! | 8 | [`config`], [`logging`], [`server`], `main` | boot, signals, shutdown; nothing below imports them |
+//!
+//! # Collections
+//!
+//! A small hash or set is the value of one item ([`data::entries`], [`data::ints`]) and is changed in place; a grown
+//! one is a structure of its shard ([`data::table`]) that the item holds the number of, counted to the byte and
+//! evicted as its item is. [`shard::collections`] is where both live.
 //!
 //! Multi-shard commands are atomic and strictly serializable; [`transaction`] states the scheme and the argument.
 

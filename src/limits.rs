@@ -68,3 +68,10 @@ pub const USER_LINE_BYTES_MAX: usize = 255;
 
 /// Output that may wait for a monitor before it is closed: it cannot push back on those it watches.
 pub const MONITOR_OUTPUT_BYTES_MAX: usize = 8 << 20;
+
+/// Elements that one command may draw with repetition (`SRANDMEMBER key -n`): a reply of any length could be asked
+/// for with one small number.
+pub const RANDOM_ELEMENTS_MAX: u64 = 1 << 24;
+
+/// See [`RANDOM_ELEMENTS_MAX`]: bytes of such a reply, as long as the longest value.
+pub const RANDOM_BYTES_MAX: usize = 512 << 20;

@@ -1,6 +1,7 @@
 //! A client's mistake, or a limit that it met: always a reply, never a reason to stop.
 
 use crate::protocol::Reply;
+use crate::shard::WrongKind;
 use slabs::Refused;
 use std::borrow::Cow;
 
@@ -86,6 +87,12 @@ impl Fault {
             }
             _ => reply.error(&self.line()),
         }
+    }
+}
+
+impl From<WrongKind> for Fault {
+    fn from(_: WrongKind) -> Fault {
+        Fault::WrongType
     }
 }
 

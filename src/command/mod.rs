@@ -8,8 +8,10 @@
 
 pub mod answer;
 pub mod bitmaps;
+pub mod collections;
 pub mod connection;
 pub mod fault;
+pub mod hashes;
 mod help;
 pub mod keys;
 pub mod memcache;
@@ -20,6 +22,7 @@ pub(crate) mod one_shard;
 pub mod redact;
 pub mod run;
 pub mod server;
+pub mod sets;
 pub mod stores;
 pub mod strings;
 pub mod syntax;
@@ -32,7 +35,7 @@ pub use fault::Fault;
 use crate::clock::Now;
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Session, SessionId, Sessions};
-use crate::shard::{Key, Meta, Shard};
+use crate::shard::{Key, Meta, Payload, Shard, View};
 use crate::shared::Shared;
 use std::sync::Arc;
 
@@ -110,10 +113,17 @@ impl Merge {
 /// A copy of an item taken from one shard on its way to others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gathered {
-    /// The value's bytes.
-    pub value: Vec<u8>,
+    /// The value. That of a grown collection is shared with its shard: who holds on to it makes the shard copy it.
+    pub value: Payload,
     /// Kind, expiry, flags.
     pub meta: Meta,
+}
+
+impl Gathered {
+    /// The hash or set that it is.
+    pub fn view(&self) -> View<'_> {
+        self.value.view(self.meta.kind)
+    }
 }
 
 /// A key of a command that hops: which argument it is, and in which logical database.
@@ -128,15 +138,19 @@ pub struct KeyRef {
     pub value: bool,
 }
 
-/// A change that a hopping command makes once it has seen all of its keys.
-#[derive(Clone, Debug, PartialEq)]
+/// A change of a key in its shard, given some bytes that say what (a member to be added).
+pub type EditFn = fn(&mut Shard, &Key<'_>, &[u8]) -> Result<(), Fault>;
+
+/// A change that a hopping command makes once it has seen all of its keys. Whatever stores is done before whatever
+/// removes: what cannot be stored leaves everything in place.
+#[derive(Clone, Debug)]
 pub enum Write {
     /// Store a value under the key of that place in the list of `KeyRef`s.
     Put {
         /// Place in the list of keys.
         key: usize,
         /// The new value.
-        value: Vec<u8>,
+        value: Payload,
         /// Kind, expiry, flags.
         meta: Meta,
     },
@@ -145,6 +159,35 @@ pub enum Write {
         /// Place in the list of keys.
         key: usize,
     },
+    /// Change a part of the value of that place: a whole value may be large.
+    Edit {
+        /// Place in the list of keys.
+        key: usize,
+        /// The change.
+        edit: EditFn,
+        /// What it is given.
+        with: Vec<u8>,
+        /// It takes something away, and so comes after all that store.
+        removes: bool,
+    },
+}
+
+impl Write {
+    /// Place in the list of keys.
+    pub fn key(&self) -> usize {
+        match self {
+            Write::Put { key, .. } | Write::Remove { key } | Write::Edit { key, .. } => *key,
+        }
+    }
+
+    /// It takes something away.
+    pub fn removes(&self) -> bool {
+        match self {
+            Write::Put { .. } => false,
+            Write::Remove { .. } => true,
+            Write::Edit { removes, .. } => *removes,
+        }
+    }
 }
 
 /// Decides what is written, given what was found under each key; writes the reply.
@@ -367,7 +410,7 @@ pub struct Command {
     pub flags: u32,
     /// Where its keys lie.
     pub keys: Keys,
-    /// Redis's group: `string`, `generic`, `bitmap`, `connection`, `server`, `transactions`.
+    /// Redis's group: `string`, `generic`, `bitmap`, `hash`, `set`, `connection`, `server`, `transactions`.
     pub group: &'static str,
     /// Redis version that brought it.
     pub since: &'static str,

@@ -199,13 +199,16 @@ fn hop_here(
         let at = key_of(shard, key);
         found.push(gather(shard, &at, key.value, command.is(flag::READONLY), touch));
     }
-    let writes = (hops.decide)(args, &found, shard.now_ms(), reply)?;
-    for write in &writes {
-        let (Write::Put { key, .. } | Write::Remove { key }) = write;
-        let at = key_of(shard, &refs[*key]);
+    let mut writes = (hops.decide)(args, &found, shard.now_ms(), reply)?;
+    // Grown collections are not shared any more when they are changed.
+    drop(found);
+    let changed = !writes.is_empty();
+    writes.sort_by_key(Write::removes);
+    for write in writes {
+        let at = key_of(shard, &refs[write.key()]);
         apply(shard, &at, write)?;
     }
-    Ok(Outcome::changed_if(!writes.is_empty()))
+    Ok(Outcome::changed_if(changed))
 }
 
 /// A copy of the item of `key`, its value only if `value`. Counts as a look-up if the command is `readonly`.
@@ -217,23 +220,24 @@ pub fn gather(
     touch: bool,
 ) -> Option<Gathered> {
     let now = shard.now_ms();
-    let item = match (readonly, touch) {
-        (true, _) => shard.read(key, touch)?,
-        (false, true) => shard.store.get(key, now)?,
-        (false, false) => shard.store.peek(key, now)?,
-    };
-    let value = if value { item.value().to_vec() } else { Vec::new() };
-    Some(Gathered { value, meta: item.meta() })
+    let found = if touch { shard.store.get(key, now) } else { shard.store.peek(key, now) };
+    if readonly {
+        let count = if found.is_some() { &mut shard.traffic.hits } else { &mut shard.traffic.misses };
+        *count += 1;
+    }
+    let (value, meta) = Shard::gather(&found?, &shard.heap, value);
+    Some(Gathered { value, meta })
 }
 
 /// Makes one write of a hopping command on the shard that owns its `key`. Refused where the store is full.
-pub fn apply(shard: &mut Shard, key: &Key<'_>, write: &Write) -> Result<(), Fault> {
-    let now = shard.now_ms();
+pub fn apply(shard: &mut Shard, key: &Key<'_>, write: Write) -> Result<(), Fault> {
     match write {
-        Write::Put { value, meta, .. } => shard.store.put(key, value, meta, now)?,
+        Write::Put { value, meta, .. } => shard.install(key, value, &meta)?,
         Write::Remove { .. } => {
+            let now = shard.now_ms();
             shard.store.remove(key, now);
         }
+        Write::Edit { edit, with, .. } => edit(shard, key, &with)?,
     }
     Ok(())
 }

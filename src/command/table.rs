@@ -1,6 +1,8 @@
 //! All commands in one table, and the way from a name to its row.
 
-use super::{Command, bitmaps, connection, flag, keys, memcache, server, strings, transactions};
+use super::{
+    Command, bitmaps, connection, flag, hashes, keys, memcache, server, sets, strings, transactions,
+};
 use crate::protocol::Args;
 use std::sync::LazyLock;
 
@@ -19,6 +21,13 @@ static FAMILIES: &[&[Command]] = &[
     bitmaps::range::ROWS,
     bitmaps::combine::ROWS,
     bitmaps::field::ROWS,
+    hashes::get::ROWS,
+    hashes::set::ROWS,
+    hashes::chance::ROWS,
+    hashes::deadline::ROWS,
+    sets::members::ROWS,
+    sets::chance::ROWS,
+    sets::combine::ROWS,
     keys::existence::ROWS,
     keys::ttl::ROWS,
     keys::deadline::ROWS,

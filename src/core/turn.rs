@@ -10,6 +10,7 @@ use crate::parameters::Name;
 use crate::protocol::resp;
 use crate::reactor::{Door as ListenerDoor, Driver, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
+use crate::shard::collections::Limits;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -162,6 +163,14 @@ impl Core {
         self.shard.store.set_policy(parameters.policy());
         self.shard.store.set_goal(parameters.eviction_goal());
         self.shard.lfu = parameters.policy_name().ends_with("-lfu");
+        let small = |name| parameters.number(name) as usize;
+        self.shard.limits = Limits {
+            hash_entries: small(Name::HashMaxListpackEntries),
+            hash_value_bytes: small(Name::HashMaxListpackValue),
+            set_ints: small(Name::SetMaxIntsetEntries),
+            set_entries: small(Name::SetMaxListpackEntries),
+            set_value_bytes: small(Name::SetMaxListpackValue),
+        };
         self.slowlog.follow(parameters);
         self.time_all = self.slowlog.wants(999);
         self.timers.housekeeping_ms = 1000 / parameters.number(Name::Hz).max(1) as u64;
@@ -221,6 +230,8 @@ impl Core {
     fn background(&mut self) {
         let now_ms = self.now.unix_ms;
         let mut left = self.shard.purge_step(SLICE_ITEMS);
+        left |= self.shard.shed_slice();
+        left |= self.shard.active_expire && self.shard.due.any(now_ms) && self.shard.reap_fields();
         left |= !self.shard.store.settle(SLICE_ITEMS / 4, now_ms);
         let due = self.now.mono_us >= self.timers.housekeeping_us;
         if self.shard.active_expire && (due || self.timers.work_left) {

@@ -113,6 +113,18 @@ parameters! {
         "Entries that the slow log keeps.";
     LatencyMonitorThreshold "latency-monitor-threshold" [] LIVE, Kind::Integer { default: 0, min: 0, max: i64::MAX },
         "Milliseconds from which on an event is kept for LATENCY; 0 keeps none.";
+    HashMaxListpackEntries "hash-max-listpack-entries" ["hash-max-ziplist-entries"] LIVE,
+        Kind::Integer { default: 128, min: 0, max: i64::MAX },
+        "Fields up to which a hash is kept in one piece.";
+    HashMaxListpackValue "hash-max-listpack-value" ["hash-max-ziplist-value"] LIVE,
+        Kind::Size { default: 64, min: 0, max: i64::MAX },
+        "Bytes of a field or value up to which its hash is kept in one piece.";
+    SetMaxIntsetEntries "set-max-intset-entries" [] LIVE, Kind::Integer { default: 512, min: 0, max: i64::MAX },
+        "Members up to which a set of integers is kept as sorted integers.";
+    SetMaxListpackEntries "set-max-listpack-entries" [] LIVE, Kind::Integer { default: 128, min: 0, max: i64::MAX },
+        "Members up to which a set is kept in one piece.";
+    SetMaxListpackValue "set-max-listpack-value" [] LIVE, Kind::Size { default: 64, min: 0, max: i64::MAX },
+        "Bytes of a member up to which its set is kept in one piece.";
     Loglevel "loglevel" [] LIVE, Kind::Choice { default: 2, of: &["debug", "verbose", "notice", "warning", "nothing"] },
         "How much is logged.";
     Logfile "logfile" [] START, Kind::Text { default: "" },

@@ -1,11 +1,13 @@
-//! One core's slice of the keyspace: the store, which logical database is which physical one, the
-//! counters of keyspace traffic. It knows no sockets and no other shard.
+//! One core's slice of the keyspace: the store, its grown collections, which logical database is which physical
+//! one, the counters of keyspace traffic. It knows no sockets and no other shard.
 
+pub mod collections;
 pub mod locks;
 pub mod memcache;
 pub mod random;
 
 use crate::clock::Now;
+pub use collections::{Payload, View, WrongKind};
 pub use slabs::{Item, Key, Kind, Meta, Store};
 
 /// As many items as are purged without anybody noticing.
@@ -44,6 +46,14 @@ pub struct Shard {
     pub cores: u16,
     /// `maxmemory_policy` is one of the LFU names: `OBJECT FREQ` answers and `OBJECT IDLETIME` does not.
     pub lfu: bool,
+    /// Structures of grown collections.
+    pub heap: collections::heap::Heap,
+    /// Up to what size collections stay small.
+    pub limits: collections::Limits,
+    /// Hashes with fields that die.
+    pub due: collections::due::Due,
+    /// What `heap` and `due` take for themselves, as it is charged.
+    lists_bytes: i64,
     /// Active expiry may run (`DEBUG SET-ACTIVE-EXPIRE`).
     pub active_expire: bool,
     /// Physical database of each logical one: `SWAPDB` swaps two, `FLUSHDB` puts an empty one in place.
@@ -71,6 +81,10 @@ impl Shard {
             core: 0,
             cores: 1,
             lfu: false,
+            heap: collections::heap::Heap::default(),
+            limits: collections::Limits::default(),
+            due: collections::due::Due::default(),
+            lists_bytes: 0,
             active_expire: true,
             databases: (0..databases).collect(),
             flushed: [false; 256],
@@ -109,6 +123,9 @@ impl Shard {
         self.now = now;
         if let Some(flush) = self.pending_flush.take_if(|flush| flush.at_ms <= now.unix_ms) {
             self.flush_db(flush.db);
+        }
+        if self.due.any(now.unix_ms) && self.active_expire {
+            self.reap_fields();
         }
     }
 

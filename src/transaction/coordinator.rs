@@ -10,7 +10,7 @@ use super::{Answer, Change, Done, FromShard, PartCall, ToShard, Wanted, Work, pa
 use crate::command::keys::cursor::core_of;
 use crate::command::run::parts_fit;
 use crate::command::table::TABLE;
-use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome, Write};
+use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome};
 use crate::protocol::{Proto, Reply};
 use crate::session::{Queued, Watched};
 use crate::shard::locks::Manner;
@@ -620,14 +620,11 @@ impl Transaction {
         self.changes += 1;
         let (mut puts, mut removals) = (Vec::new(), Vec::new());
         for write in writes {
-            let (key, put) = match write {
-                Write::Put { key, value, meta } => (key, Some((value, meta))),
-                Write::Remove { key } => (key, None),
-            };
-            let bytes = &request.args()[keys[key].arg];
+            let key = keys[write.key()];
+            let bytes = &request.args()[key.arg];
             let shard = shard_of(scope.shared, bytes);
-            let list = if put.is_some() { &mut puts } else { &mut removals };
-            list.push((shard, Change { db: keys[key].db, key: bytes.to_vec(), put }));
+            let list = if write.removes() { &mut removals } else { &mut puts };
+            list.push((shard, Change { db: key.db, key: bytes.to_vec(), write }));
         }
         // Nothing is removed anywhere before everything is stored: a full shard must not cost the source.
         if puts.is_empty() {

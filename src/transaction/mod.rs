@@ -39,10 +39,9 @@ pub mod parts;
 pub mod plan;
 pub mod serve;
 
-use crate::command::{Asker, Fault, Gathered, Outcome};
+use crate::command::{Asker, Fault, Gathered, Outcome, Write};
 use crate::protocol::Proto;
 use crate::session::{Queued, Watched};
-use crate::shard::Meta;
 use crate::shard::locks::{Manner, Mode};
 use std::sync::Arc;
 
@@ -152,15 +151,15 @@ pub struct Wanted {
     pub value: bool,
 }
 
-/// An item to be stored, or removed where `put` is `None`.
+/// An item to be stored, changed or removed.
 #[derive(Debug)]
 pub struct Change {
     /// Logical database.
     pub db: u8,
     /// The key.
     pub key: Vec<u8>,
-    /// New value and what is stored beside it.
-    pub put: Option<(Vec<u8>, Meta)>,
+    /// What is done.
+    pub write: Write,
 }
 
 /// Answer to a share of a round.

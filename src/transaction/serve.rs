@@ -1,7 +1,7 @@
 //! A shard's side of multi-shard commands: the work of one round, on one shard.
 
 use super::{Answer, Change, PartCall, PartReply, Wanted, Work};
-use crate::command::run::run_here;
+use crate::command::run::{self, run_here};
 use crate::command::table::TABLE;
 use crate::command::{Call, Fault, Gathered, Handler, Local};
 use crate::protocol::Reply;
@@ -19,7 +19,7 @@ pub fn work(local: &mut Local<'_>, work: Work) -> Answer {
         Work::Gather(wanted) => {
             Answer::Gathered(wanted.iter().map(|w| gather(local.shard, hasher, w)).collect())
         }
-        Work::Apply(changes) => Answer::Applied(apply(local.shard, hasher, &changes)),
+        Work::Apply(changes) => Answer::Applied(apply(local.shard, hasher, changes)),
         Work::Watch(keys) => Answer::Watched(watch(local.shard, hasher, &keys)),
         Work::Look(keys) => Answer::Touched(keys.iter().any(|w| is_touched(local.shard, hasher, w))),
         Work::Prepare(_) | Work::Go | Work::Forget => unreachable!("the core keeps parts"),
@@ -60,26 +60,19 @@ fn run(shard: &mut Shard, hasher: &Hasher, call: &PartCall) -> PartReply {
 /// A copy of a live item.
 pub fn gather(shard: &mut Shard, hasher: &Hasher, wanted: &Wanted) -> Option<Gathered> {
     let key = key(shard, hasher, wanted.db, &wanted.key);
-    let now_ms = shard.now_ms();
-    let item = shard.store.get(&key, now_ms)?;
-    let value = if wanted.value { item.value().to_vec() } else { Vec::new() };
-    Some(Gathered { value, meta: Meta { cas: None, ..item.meta() } })
+    let found = run::gather(shard, &key, wanted.value, false, true)?;
+    Some(Gathered { meta: Meta { cas: None, ..found.meta }, ..found })
 }
 
 /// Stores first, removes after: what cannot be stored leaves everything in place that was there.
-pub fn apply(shard: &mut Shard, hasher: &Hasher, changes: &[Change]) -> Result<(), Fault> {
-    let now_ms = shard.now_ms();
+pub fn apply(shard: &mut Shard, hasher: &Hasher, mut changes: Vec<Change>) -> Result<(), Fault> {
+    let changed = !changes.is_empty();
+    changes.sort_by_key(|change| change.write.removes());
     for change in changes {
-        if let Some((value, meta)) = &change.put {
-            let key = key(shard, hasher, change.db, &change.key);
-            shard.store.put(&key, value, meta, now_ms)?;
-        }
-    }
-    for change in changes.iter().filter(|change| change.put.is_none()) {
         let key = key(shard, hasher, change.db, &change.key);
-        shard.store.remove(&key, now_ms);
+        run::apply(shard, &key, change.write)?;
     }
-    shard.traffic.changes += u64::from(!changes.is_empty());
+    shard.traffic.changes += u64::from(changed);
     Ok(())
 }
 

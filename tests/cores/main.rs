@@ -267,6 +267,59 @@ fn numbers(down: &[u8], exec: bool, keys: usize) -> Option<Vec<i64>> {
     (found.len() == keys).then_some(found)
 }
 
+/// Members that move from set to set, over all cores, while others look: every look at all sets finds each member
+/// once. The sets are large enough to be more than one item.
+#[test]
+fn a_member_that_moves_is_always_in_one_set() {
+    const SETS: usize = 4;
+    const MEMBERS: usize = 300;
+    over_seeds(300, |seed| {
+        let mut world = World::new(seed, &[(b"set-max-listpack-entries", b"50")]);
+        let mut dice = Dice(seed ^ 0x4242);
+        let names: Vec<Vec<u8>> = (0..SETS).map(|set| format!("set:{set}").into_bytes()).collect();
+        let members: Vec<Vec<u8>> = (0..MEMBERS).map(|member| format!("m{member}").into_bytes()).collect();
+        let mut first = Script::new(0);
+        for (at, chunk) in members.chunks(MEMBERS / SETS).enumerate() {
+            let words: Vec<&[u8]> = chunk.iter().map(Vec::as_slice).collect();
+            first.say(&[&[b"SADD", &names[at][..]][..], &words[..]].concat());
+            first.expected.extend(format!(":{}\r\n", words.len()).as_bytes());
+        }
+        world.connect(false, first.requests, first.expected);
+        world.finish();
+        for _ in 0..3 {
+            let mut script = Script::new(0);
+            for _ in 0..40 {
+                let (from, to) = (dice.below(SETS), dice.below(SETS));
+                script.say(&[b"SMOVE", &names[from], &names[to], &members[dice.below(MEMBERS)]]);
+            }
+            let client = world.connect(false, script.requests, Vec::new());
+            world.clients[client].noise = true;
+        }
+        for _ in 0..2 {
+            let mut script = Script::new(0);
+            for _ in 0..10 {
+                let all: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+                match dice.below(3) {
+                    0 => {
+                        script.say(&[&[&b"SUNIONSTORE"[..], b"all"], &all[..]].concat());
+                        script.expected.extend(format!(":{MEMBERS}\r\n").as_bytes());
+                    }
+                    1 => {
+                        script.say(&[&[&b"SINTERCARD"[..], b"2"], &all[..2]].concat());
+                        script.expected.extend(b":0\r\n");
+                    }
+                    _ => {
+                        script.say(&[&[&b"SINTER"[..]], &all[..]].concat());
+                        script.expected.extend(b"*0\r\n");
+                    }
+                }
+            }
+            world.connect(false, script.requests, script.expected);
+        }
+        world.finish();
+    });
+}
+
 #[test]
 fn the_server_stops_with_work_in_flight() {
     over_seeds(1000, |seed| {

@@ -14,6 +14,11 @@ BITS = [b"0", b"1", b"7", b"8", b"100", b"5000", b"-1", b"4294967296", b"x", b"9
 RANGES = [b"0", b"1", b"3", b"10", b"2000", b"-1", b"536870912", b"9223372036854775807", b"x"]
 TYPES = [b"u8", b"i8", b"u1", b"i1", b"u63", b"i64", b"u5", b"i17", b"u64", b"i65", b"u0", b"x", b""]
 FIELD_OFFSETS = [b"0", b"1", b"#0", b"#1", b"#7", b"100", b"-1", b"#-1", b"x", b"#", b"4294967296"]
+HASHES = [b"h1", b"h2", b"{t}h"]
+SETS = [b"s1", b"s2", b"s3", b"{t}s", b"{t}S"]
+MEMBERS = [b"f1", b"f2", b"f3", b"", b"1", b"2", b"-7", b"300", b"70000", b"-5000000000", b"007", b"\xff\x00\r\n"]
+MEMBERS += [b"x" * 64, b"y" * 65, b"z" * 300, b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808"]
+COUNTS = [b"0", b"1", b"-1", b"3", b"-3", b"5", b"1000", b"-1000", b"-9223372036854775808", b"x", b"", b"1.5"]
 PATTERNS = [b"*", b"?", b"[a-c]", b"[^a]", b"n*", b"\\a", b"{t}?", b"", b"[", b"[a", b"a\\", b"*****1", b"[c-a]"]
 
 
@@ -54,7 +59,26 @@ class Generator:
         return [[b"MULTI"], *body, [self.dice.choice([b"EXEC", b"EXEC", b"EXEC", b"DISCARD"])]]
 
     def key(self):
-        return self.dice.choice(KEYS)
+        return self.dice.choice(KEYS) if self.dice.random() < 0.9 else self.dice.choice(HASHES + SETS)
+
+    def hash(self):
+        return self.dice.choice(HASHES) if self.dice.random() < 0.9 else self.key()
+
+    def set(self):
+        return self.dice.choice(SETS) if self.dice.random() < 0.9 else self.key()
+
+    def member(self):
+        """One of a few, or one of many."""
+        if self.dice.random() < 0.7:
+            return self.dice.choice(MEMBERS)
+        return b"%s%d" % (self.dice.choice([b"", b"", b"m", b"-"]), self.dice.randrange(1500))
+
+    def members(self):
+        """Some, and at times so many that a collection grows."""
+        if self.dice.random() < 0.04:
+            start, prefix = self.dice.randrange(1000), self.dice.choice([b"", b"m"])
+            return [b"%s%d" % (prefix, number) for number in range(start, start + self.dice.choice([60, 200, 600]))]
+        return [self.member() for _ in range(self.dice.choice([1, 1, 1, 2, 3, 8]))]
 
     def keys(self, least, most):
         return [self.key() for _ in range(self.dice.randint(least, most))]
@@ -103,6 +127,83 @@ class Generator:
         if not self.other_types:
             return self.make_set_plain()
         return [self.dice.choice([b"LPUSH", b"SADD"]), self.key(), self.value()]
+
+    def make_hset(self):
+        words = [word for field in self.members() for word in (field, self.value())]
+        if self.dice.random() < 0.03:
+            words.pop()
+        return [self.dice.choice([b"HSET", b"HSET", b"HMSET"]), self.hash(), *words]
+
+    def make_hset_more(self):
+        return self.make_hset()
+
+    def make_hsetnx(self):
+        return [b"HSETNX", self.hash(), self.member(), self.value()]
+
+    def make_hget(self):
+        return [self.dice.choice([b"HGET", b"HSTRLEN", b"HEXISTS"]), self.hash(), self.member()]
+
+    def make_hmget(self):
+        return [self.dice.choice([b"HMGET", b"HDEL", b"HDEL"]), self.hash(), *self.members()]
+
+    def make_hgetall(self):
+        return [self.dice.choice([b"HGETALL", b"HKEYS", b"HVALS", b"HLEN", b"HLEN"]), self.hash()]
+
+    def make_hincrby(self):
+        return [b"HINCRBY", self.hash(), self.member(), self.dice.choice(NUMBERS)]
+
+    def make_hincrbyfloat(self):
+        return [b"HINCRBYFLOAT", self.hash(), self.member(), self.dice.choice(FLOATS)]
+
+    def make_hrandfield(self):
+        tail = [self.dice.choice(COUNTS), *self.some([b"WITHVALUES"], [b"x"])] if self.dice.random() < 0.8 else []
+        return [b"HRANDFIELD", self.hash(), *tail]
+
+    def make_collection_scan(self):
+        name, key = self.dice.choice([(b"HSCAN", self.hash()), (b"SSCAN", self.set())])
+        options = self.some([b"MATCH", self.dice.choice(PATTERNS)], [b"COUNT", self.dice.choice(COUNTS)], [b"TYPE", b"x"])
+        return [name, key, self.dice.choice([b"0", b"0", b"5", b"x", b"", b"-1"]), *options]
+
+    def make_sadd(self):
+        return [b"SADD", self.set(), *self.members()]
+
+    def make_sadd_more(self):
+        return self.make_sadd()
+
+    def make_srem(self):
+        return [self.dice.choice([b"SREM", b"SMISMEMBER"]), self.set(), *self.members()]
+
+    def make_sismember(self):
+        return [b"SISMEMBER", self.set(), self.member()]
+
+    def make_smembers(self):
+        return [self.dice.choice([b"SMEMBERS", b"SCARD", b"SCARD"]), self.set()]
+
+    def make_srandmember(self):
+        # Which members are popped is not known, so only all of them are.
+        tail = [self.dice.choice(COUNTS)] if self.dice.random() < 0.8 else []
+        pops = [b"SPOP", self.set(), self.dice.choice([b"0", b"100000", b"-1", b"x", b"", b"-9223372036854775808"])]
+        return self.dice.choice([[b"SRANDMEMBER", self.set(), *tail], pops])
+
+    def make_smove(self):
+        return [b"SMOVE", self.set(), self.set(), self.member()]
+
+    def sets(self, least, most):
+        return [self.set() for _ in range(self.dice.randint(least, most))]
+
+    def make_combine(self):
+        return [self.dice.choice([b"SINTER", b"SUNION", b"SDIFF"]), *self.sets(1, 4)]
+
+    def make_combine_store(self):
+        return [self.dice.choice([b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE"]), *self.sets(2, 4)]
+
+    def make_sintercard(self):
+        keys = self.sets(1, 3)
+        count = self.dice.choice([b"%d" % len(keys)] * 6 + [b"0", b"-1", b"1", b"9", b"x"])
+        return [b"SINTERCARD", count, *keys, *self.some([b"LIMIT", self.dice.choice(COUNTS)])]
+
+    def make_forget(self):
+        return [self.dice.choice([b"DEL", b"UNLINK"]), self.dice.choice(HASHES + SETS)]
 
     def make_setex(self):
         name = self.dice.choice([b"SETEX", b"PSETEX"])

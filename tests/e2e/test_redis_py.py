@@ -38,6 +38,35 @@ def test_strings_and_numbers(client):
     assert client.lcs("s", "s") == "aXY"
 
 
+def test_hashes_and_sets(client):
+    assert client.hset("h", mapping={"a": 1, "b": "two"}) == 2
+    assert client.hgetall("h") == {"a": "1", "b": "two"}
+    assert client.hmget("h", "a", "none") == ["1", None]
+    assert client.hincrby("h", "a", 41) == 42
+    assert client.hincrbyfloat("h", "f", 0.5) == 0.5
+    assert client.hexpire("h", 100, "a", "none") == [1, -2]
+    assert 0 < client.httl("h", "a")[0] <= 100
+    assert client.hpersist("h", "a") == [1]
+    assert client.hgetex("h", "a", ex=100) == ["42"]
+    assert client.hsetex("h", "e", "x", ex=100) == 1
+    assert client.hgetdel("h", "e") == ["x"]
+    assert dict(client.hscan_iter("h", match="?")) == {"a": "42", "b": "two", "f": "0.5"}
+    assert client.hrandfield("h", 9, True) is not None
+    assert client.hdel("h", "a", "b", "f") == 3
+    members = {f"member:{number}" for number in range(1000)}
+    assert client.sadd("s", *members) == 1000
+    assert set(client.smembers("s")) == members == set(client.sscan_iter("s", count=50))
+    assert client.smismember("s", ["member:1", "none"]) == [1, 0]
+    assert client.smove("s", "t", "member:1")
+    assert set(client.sunion("s", "t")) == members
+    assert client.sinterstore("i", "s", "t") == 0
+    assert client.sdiffstore("d", "s", "t") == 999
+    assert client.sintercard(2, ["s", "d"], limit=10) == 10
+    assert len(client.srandmember("s", 10)) == 10
+    assert len(client.spop("s", 10)) == 10
+    assert client.scard("s") == 989
+
+
 def test_keys(client):
     client.mset({f"key:{number}": number for number in range(200)})
     assert sorted(client.scan_iter("key:*", count=10)) == sorted(f"key:{number}" for number in range(200))

@@ -2,6 +2,7 @@
 
 use super::{Gone, Store, hash_of};
 use crate::class::ClassId;
+use crate::hash::Key;
 use crate::index::Slot;
 use crate::item::Raw;
 use crate::large;
@@ -373,6 +374,43 @@ impl Store {
     pub fn evict_one(&mut self, now_ms: u64) -> bool {
         self.unpin_released();
         self.shed(now_ms)
+    }
+
+    /// Makes room for so many bytes more that the caller is going to charge for the structure of an item, by evicting
+    /// others: in a few steps, what is missing then is for later writes to shed. Refused if nothing may be evicted, or
+    /// nothing else is left.
+    pub fn make_room_beside(&mut self, key: &Key, bytes: u64, now_ms: u64) -> Result<(), Refused> {
+        if !self.is_over(bytes) && self.policy != Policy::NoEviction {
+            return Ok(());
+        }
+        self.make_room_beside_slowly(key, bytes, now_ms)
+    }
+
+    #[cold]
+    fn make_room_beside_slowly(&mut self, key: &Key, bytes: u64, now_ms: u64) -> Result<(), Refused> {
+        self.unpin_released();
+        let beside = self.find(key.slot_hash(), key).map(|(_, handle)| self.pages.raw(handle));
+        let pinned = beside.is_some_and(|raw| raw.is_pinned());
+        if let Some(raw) = beside {
+            raw.set_pinned(true);
+        }
+        // Where nothing can be evicted later, the chunks that the item may need are asked for now.
+        let chunks = if self.policy == Policy::NoEviction { self.pages.page_bytes() } else { 0 };
+        let mut made = Ok(());
+        for _ in 0..SHED_STEPS {
+            if !self.is_over(bytes + chunks) {
+                break;
+            }
+            if !self.index.release_unused() && !self.shed(now_ms) && !self.compact() {
+                self.counters.refused += 1;
+                made = Err(Refused::NoMemory);
+                break;
+            }
+        }
+        if let Some(raw) = beside {
+            raw.set_pinned(pinned);
+        }
+        made
     }
 
     /// Counts memory of the caller's (collections, buffers) in the ledger: more, or less if negative.

@@ -221,3 +221,56 @@ fn memory_is_found_where_nothing_may_be_evicted() {
     assert_eq!(store.append(&key, &[3; 200_000], NOW), Err(Refused::NoMemory));
     assert_eq!(get(&mut store, b"first1"), Some(&[1; 100][..]));
 }
+
+#[test]
+fn a_value_that_gets_shorter_is_never_refused() {
+    let options = Options {
+        budget_bytes: 2 << 20,
+        reserve_bytes: 1 << 30,
+        policy: Policy::NoEviction,
+        huge_pages: false,
+        ..Options::default()
+    };
+    let mut store = Store::new(&options).unwrap();
+    let hasher = store.hasher().clone();
+    let mut stored = 0u32;
+    let value: Vec<u8> = (0..1000u32).map(|byte| byte as u8).collect();
+    while store.put(&Key::new(&hasher, 0, &stored.to_le_bytes()), &value, &Meta::default(), NOW).is_ok() {
+        stored += 1;
+    }
+    assert!(stored > 500);
+    for number in 0..stored {
+        // No chunk of any such size is to be had: all pages are of the class of the whole values.
+        let length = (number % 900) as usize;
+        let shorter = store.resize(&Key::new(&hasher, 0, &number.to_le_bytes()), length, NOW).unwrap();
+        assert_eq!(shorter.unwrap(), &value[..length]);
+    }
+    for number in 0..stored {
+        assert_eq!(get(&mut store, &number.to_le_bytes()), Some(&value[..(number % 900) as usize]));
+        assert!(store.remove(&Key::new(&hasher, 0, &number.to_le_bytes()), NOW));
+    }
+    assert!(store.is_empty());
+}
+
+#[test]
+fn room_beside_an_item_is_not_made_of_it() {
+    let mut store = store(2 << 20);
+    let hasher = store.hasher().clone();
+    put(&mut store, b"owner", b"12345678");
+    (0..3000u32).for_each(|number| put(&mut store, &number.to_le_bytes(), &[1; 500]));
+    put(&mut store, b"owner", b"12345678");
+    let owner = Key::new(&hasher, 0, b"owner");
+    let mut charged = 0i64;
+    while store.make_room_beside(&owner, 10_000, NOW).is_ok() {
+        store.charge(10_000);
+        charged += 10_000;
+        let ledger = store.ledger();
+        assert!(ledger.total() <= ledger.budget + (16 << 10), "{ledger:?}");
+    }
+    assert!(charged > 1 << 20);
+    assert!(get(&mut store, b"owner").is_some());
+    store.set_policy(Policy::NoEviction);
+    store.charge(-charged / 2);
+    assert_eq!(store.make_room_beside(&owner, 10_000, NOW), Ok(()));
+    assert_eq!(store.make_room_beside(&owner, 2 << 20, NOW), Err(Refused::NoMemory));
+}

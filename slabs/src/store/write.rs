@@ -181,7 +181,14 @@ impl Store {
         let value_bytes = length(raw.value_len());
         self.check_sizes(key, value_bytes)?;
         let meta = Meta { cas: None, ..raw.meta() };
-        self.rewrite(hash, handle, key, value_bytes, &meta, old, now_ms).map(Some)
+        let shorter = value_bytes < raw.value_len();
+        match self.rewrite(hash, handle, key, value_bytes, &meta, old, now_ms) {
+            // A value that gets shorter is never refused: without a chunk of its size it stays in the one it has.
+            Err(Refused::NoMemory) if shorter && !raw.is_pinned() => {
+                Ok(Some(self.rewrite_in_place(hash, handle, key, value_bytes, &meta, old)))
+            }
+            done => done.map(Some),
+        }
     }
 
     /// A new item that replaces none.

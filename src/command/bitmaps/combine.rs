@@ -3,7 +3,7 @@
 use crate::command::{Command, Fault, Gathered, Handler, Hops, KeyRef, Keys, Write, flag};
 use crate::data::bits::{self, Combine};
 use crate::protocol::{Args, Reply};
-use crate::shard::{Kind, Meta};
+use crate::shard::{Kind, Meta, Payload};
 
 /// The commands of this file.
 pub static ROWS: &[Command] = &[Command {
@@ -53,11 +53,11 @@ fn decide(
     if sources.iter().flatten().any(|item| item.meta.kind != Kind::String) {
         return Err(Fault::WrongType);
     }
-    let values = sources.iter().map(|item| item.as_ref().map_or(&b""[..], |item| &item.value[..]));
+    let values = sources.iter().map(|item| item.as_ref().map_or(&b""[..], |item| item.value.bytes()));
     let value = bits::combine(operation(&args[1])?, values);
     reply.int(value.len() as i64);
     Ok(match (value.is_empty(), &found[0]) {
-        (false, _) => vec![Write::Put { key: 0, value, meta: Meta::default() }],
+        (false, _) => vec![Write::Put { key: 0, value: Payload::Bytes(value), meta: Meta::default() }],
         (true, Some(_)) => vec![Write::Remove { key: 0 }],
         (true, None) => Vec::new(),
     })

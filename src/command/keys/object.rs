@@ -2,7 +2,7 @@
 
 use crate::command::{Call, Command, Context, Fault, Handler, Keys, Outcome, flag};
 use crate::protocol::{Args, Reply};
-use crate::shard::{Item, Kind, Shard};
+use crate::shard::{Item, Kind, Shard, collections};
 use crate::text::parse_i64;
 
 /// The commands of this file.
@@ -109,6 +109,7 @@ pub fn encoding_name(item: &Item<'_>) -> &'static str {
         Kind::String if parse_i64(item.value()).is_some() => "int",
         Kind::String if item.value().len() <= EMBEDDED_BYTES_MAX => "embstr",
         Kind::String => "raw",
+        Kind::Set if !item.is_heap() && collections::is_ints(item) => "intset",
         Kind::List if item.is_heap() => "quicklist",
         Kind::Hash | Kind::Set if item.is_heap() => "hashtable",
         Kind::SortedSet if item.is_heap() => "skiplist",
@@ -192,7 +193,7 @@ pub fn memory_usage(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -
         at += 2;
     }
     match shard.store.peek(&call.key, shard.now_ms()) {
-        Some(item) => reply.int(item.bytes() as i64),
+        Some(item) => reply.int((item.bytes() + collections::structure_bytes(&item)) as i64),
         None => reply.null(),
     }
     Ok(Outcome::READ)

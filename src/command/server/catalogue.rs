@@ -86,6 +86,8 @@ fn categories(command: &Command) -> Vec<&'static str> {
         ("dbsize" | "flushdb" | "flushall" | "swapdb", _) | (_, "generic") => "keyspace",
         (_, "string") => "string",
         (_, "bitmap") => "bitmap",
+        (_, "hash") => "hash",
+        (_, "set") => "set",
         (_, "transactions") => "transaction",
         _ => "",
     };
@@ -95,6 +97,8 @@ fn categories(command: &Command) -> Vec<&'static str> {
         (group == "keyspace", "@keyspace"),
         (is(flag::READONLY), "@read"),
         (is(flag::WRITE), "@write"),
+        (group == "set", "@set"),
+        (group == "hash", "@hash"),
         (group == "string", "@string"),
         (group == "bitmap", "@bitmap"),
         (is(flag::PUBSUB), "@pubsub"),
@@ -209,7 +213,11 @@ fn describe_keys(spec: &KeySpec, reply: &mut Reply<'_>) {
     reply.bulk(b"begin_search");
     search(reply, b"index", &[("index", spec.first)]);
     reply.bulk(b"find_keys");
-    search(reply, b"range", &[("lastkey", spec.last), ("keystep", spec.step), ("limit", 0)]);
+    if spec.counted {
+        search(reply, b"keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", spec.step)]);
+    } else {
+        search(reply, b"range", &[("lastkey", spec.last), ("keystep", spec.step), ("limit", 0)]);
+    }
 }
 
 /// `COMMAND DOCS [name...]`.
@@ -252,7 +260,7 @@ fn document(command: &Command, reply: &mut Reply<'_>) {
 fn command_with_keys(args: Args<'_>) -> Result<&'static Command, Fault> {
     let Found::Row(row) = TABLE.find(args) else { return Err(Fault::text("ERR Invalid command specified")) };
     let command = TABLE.row(row);
-    if command.keys == Keys::NONE {
+    if command.keys == Keys::NONE && !command.is(flag::MOVABLEKEYS) {
         return Err(Fault::text("ERR The command has no key arguments"));
     }
     if !command.arity_fits(args.len()) {
@@ -264,7 +272,10 @@ fn command_with_keys(args: Args<'_>) -> Result<&'static Command, Fault> {
 fn getkeys(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Done {
     let args = args.from(2);
     let command = command_with_keys(args)?;
-    let places: Vec<usize> = command.keys.positions(args.len()).collect();
+    let mut places: Vec<usize> = command.keys.positions(args.len()).collect();
+    if command.is(flag::MOVABLEKEYS) {
+        places = specs(command).iter().map(|spec| spec.places(args)).collect::<Result<Vec<_>, _>>()?.concat();
+    }
     reply.array(places.len());
     places.iter().for_each(|place| reply.bulk(&args[*place]));
     Ok(Outcome::READ)
@@ -275,9 +286,8 @@ fn getkeysandflags(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_
     let command = command_with_keys(args)?;
     let mut keys = Vec::new();
     for spec in specs(command) {
-        let last = if spec.last < 0 { spec.last } else { spec.first + spec.last };
-        let places = Keys { first: spec.first, last, step: spec.step }.positions(args.len());
-        keys.extend(places.map(|place| (place, used_as(command, args, &spec))));
+        let places = spec.places(args)?;
+        keys.extend(places.into_iter().map(|place| (place, used_as(command, args, &spec))));
     }
     reply.array(keys.len());
     for (place, flags) in keys {

@@ -1,6 +1,8 @@
 //! What a command does to each of its keys, as `COMMAND INFO` and `COMMAND GETKEYSANDFLAGS` tell it.
 
-use crate::command::{Command, Keys, flag};
+use crate::command::{Command, Fault, Keys, flag};
+use crate::protocol::Args;
+use crate::text::parse_i64;
 
 /// Keys that are alike: where they lie, and what is done to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +13,25 @@ pub(super) struct KeySpec {
     pub last: i16,
     /// Distance between them.
     pub step: i16,
+    /// `first` is how many there are, and they stand behind it.
+    pub counted: bool,
     /// Redis's words: how the key is touched (`RO`, `RW`, `OW`, `RM`), then what for.
     pub flags: &'static [&'static str],
+}
+
+impl KeySpec {
+    /// Where these keys are among arguments.
+    pub fn places(&self, args: Args<'_>) -> Result<Vec<usize>, Fault> {
+        let last = if self.last < 0 { self.last } else { self.first + self.last };
+        if !self.counted {
+            return Ok(Keys { first: self.first, last, step: self.step }.positions(args.len()).collect());
+        }
+        let first = self.first as usize;
+        let count = args.get(first).and_then(parse_i64).and_then(|count| usize::try_from(count).ok());
+        let count = count.filter(|count| *count > 0 && *count < args.len() - first);
+        let count = count.ok_or(Fault::text("ERR Invalid arguments specified for command"))?;
+        Ok((first + 1..=first + count).collect())
+    }
 }
 
 const READ: &[&str] = &["RO", "access"];
@@ -23,23 +42,29 @@ const READ_AND_CHANGE: &[&str] = &["RW", "access", "update"];
 const OVERWRITE: &[&str] = &["OW", "update"];
 const INSERT: &[&str] = &["OW", "insert"];
 const TAKE: &[&str] = &["RW", "access", "delete"];
+const ADD: &[&str] = &["RW", "insert"];
+const DELETE: &[&str] = &["RW", "delete"];
 
 /// The keys of a command.
 pub(super) fn specs(command: &Command) -> Vec<KeySpec> {
     let Keys { first, last, step } = command.keys;
-    if first == 0 {
-        return Vec::new();
-    }
-    let one = |at, flags| KeySpec { first: at, last: 0, step: 1, flags };
+    let one = |at, flags| KeySpec { first: at, last: 0, step: 1, counted: false, flags };
+    let rest = |at, flags| KeySpec { first: at, last: -1, step: 1, counted: false, flags };
     match command.name {
+        "sintercard" => vec![KeySpec { counted: true, ..one(1, READ) }],
+        _ if first == 0 => Vec::new(),
         "rename" => vec![one(1, TAKE), one(2, OVERWRITE)],
         "renamenx" => vec![one(1, TAKE), one(2, INSERT)],
         "copy" => vec![one(1, READ), one(2, OVERWRITE)],
-        "bitop" => vec![one(2, OVERWRITE), KeySpec { first: 3, last: -1, step: 1, flags: READ }],
+        "bitop" => vec![one(2, OVERWRITE), rest(3, READ)],
+        "smove" => vec![one(1, TAKE), one(2, ADD)],
+        "sinterstore" => vec![one(1, CHANGE), rest(2, READ)],
+        "sunionstore" | "sdiffstore" => vec![one(1, OVERWRITE), rest(2, READ)],
         _ => vec![KeySpec {
             first,
             last: if last < 0 { last } else { last - first },
             step,
+            counted: false,
             flags: flags(command),
         }],
     }
@@ -47,6 +72,11 @@ pub(super) fn specs(command: &Command) -> Vec<KeySpec> {
 
 fn flags(command: &Command) -> &'static [&'static str] {
     match command.name {
+        "hexists" | "hlen" | "hstrlen" | "scard" | "sismember" => LOOK,
+        "hincrby" | "hincrbyfloat" => READ_AND_CHANGE,
+        "hsetnx" | "sadd" => ADD,
+        "hdel" | "srem" => DELETE,
+        "hgetdel" | "spop" => TAKE,
         "strlen" | "exists" | "type" | "touch" | "watch" | "memory|usage" | "debug|object" => LOOK,
         name if name.starts_with("object|") => LOOK,
         "set" | "bitfield" => &["RW", "access", "update", "variable_flags"],
@@ -55,7 +85,7 @@ fn flags(command: &Command) -> &'static [&'static str] {
         }
         "setex" | "psetex" | "mset" => OVERWRITE,
         "setnx" | "msetnx" => INSERT,
-        "append" | "prepend" => &["RW", "insert"],
+        "append" | "prepend" => ADD,
         "getdel" => TAKE,
         "del" | "unlink" => &["RM", "delete"],
         _ if command.is(flag::READONLY) => READ,

@@ -72,7 +72,7 @@ fn decide(
         return Err(Fault::text("ERR The specified keys must contain string values"));
     }
     let options = Options::parse(args)?;
-    let value = |nth: usize| found[nth].as_ref().map_or(&b""[..], |item| &item.value[..]);
+    let value = |nth: usize| found[nth].as_ref().map_or(&b""[..], |item| item.value.bytes());
     let (a, b) = (value(0), value(1));
     if lcs::work_words(a.len(), b.len()) > lcs::WORK_WORDS_MAX {
         return Err(Fault::text("ERR Insufficient memory, failed allocating transient memory for LCS"));

@@ -52,11 +52,12 @@ pub(super) fn grow<'s>(
     call: &Call<'_>,
     length: u64,
 ) -> Result<(&'s mut [u8], bool), Fault> {
+    let now = shard.now_ms();
+    let found = find(shard, call)?.map(|item| item.value().len());
     if length > slabs::VALUE_BYTES_MAX {
         return Err(Fault::TooLarge);
     }
-    let now = shard.now_ms();
-    match find(shard, call)?.map(|item| item.value().len()) {
+    match found {
         None => {
             let value = shard.store.reserve(&call.key, length as usize, &Meta::default(), now)?;
             value.fill(0);

@@ -185,7 +185,8 @@ fn usual_kind(name: &str) -> Kind<'static> {
         "key" | "key1" | "key2" | "newkey" | "source" | "destination" | "destkey" => Kind::Key,
         "seconds" | "milliseconds" | "timeout" | "count" | "cursor" | "offset" | "start" | "end" | "bit"
         | "increment" | "decrement" | "index" | "index1" | "index2" | "db" | "destination-db"
-        | "client-id" | "protover" | "numreplicas" | "version" | "min-length" => Kind::Integer,
+        | "client-id" | "protover" | "numreplicas" | "version" | "min-length" | "numfields" | "numkeys"
+        | "limit" => Kind::Integer,
         "unix-time-seconds" | "unix-time-milliseconds" => Kind::UnixTime,
         "pattern" => Kind::Pattern,
         _ => Kind::String,

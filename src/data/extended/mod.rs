@@ -37,6 +37,11 @@ impl Extended {
         Extended { negative, mantissa: 0, exponent: INFINITE }
     }
 
+    /// It is no infinity.
+    pub fn is_finite(self) -> bool {
+        !self.is_infinite()
+    }
+
     fn is_infinite(self) -> bool {
         self.exponent == INFINITE
     }

@@ -1,0 +1,149 @@
+//! The structures of grown collections of one shard. An item holds the number of its structure and how much memory
+//! that takes; what becomes of a structure when its item goes is decided here.
+//!
+//! A structure is shared by reference between the shard and whoever was given it to read, on this core or another
+//! (a command over several sets, a `RENAME` to another shard). Nobody changes one that is shared: [`Heap::get_mut`]
+//! makes a copy first. Structures that have no item left wait in a line and are taken apart in slices.
+
+use crate::data::table::{Table, block_bytes};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A grown collection.
+#[derive(Clone)]
+pub enum Structure {
+    /// A hash or a set.
+    Table(Table),
+}
+
+impl Structure {
+    /// All memory that it takes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Structure::Table(table) => table.bytes(),
+        }
+    }
+
+    /// Frees up to so many blocks. True: nothing is left.
+    fn shed(&mut self, blocks_max: usize) -> bool {
+        match self {
+            Structure::Table(table) => table.shed(blocks_max),
+        }
+    }
+
+    /// The hash or set that it is.
+    ///
+    /// # Panics
+    ///
+    /// If it is none: the item's kind says what it is.
+    #[inline]
+    pub fn table(&self) -> &Table {
+        match self {
+            Structure::Table(table) => table,
+        }
+    }
+}
+
+impl std::fmt::Debug for Structure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Structure({} bytes)", self.bytes())
+    }
+}
+
+impl PartialEq for Structure {
+    fn eq(&self, other: &Structure) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+/// The structures of a shard.
+#[derive(Default)]
+pub struct Heap {
+    slots: Vec<Option<Arc<Structure>>>,
+    free: Vec<u32>,
+    /// What no item has any more.
+    leaving: VecDeque<Structure>,
+    leaving_bytes: usize,
+}
+
+impl Heap {
+    /// Takes a structure in; gives its number.
+    pub fn insert(&mut self, structure: Arc<Structure>) -> u64 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            (self.slots.len() - 1) as u32
+        });
+        self.slots[slot as usize] = Some(structure);
+        u64::from(slot)
+    }
+
+    /// The structure of a number.
+    #[inline]
+    pub fn get(&self, handle: u64) -> &Arc<Structure> {
+        self.slots[handle as usize].as_ref().expect("an item's structure is there")
+    }
+
+    /// The structure to be changed: a copy of its own if others read it.
+    #[inline]
+    pub fn get_mut(&mut self, handle: u64) -> &mut Structure {
+        Arc::make_mut(self.slots[handle as usize].as_mut().expect("an item's structure is there"))
+    }
+
+    /// The item of that number has gone. The bytes that are free at once, because others keep the structure.
+    pub fn release(&mut self, handle: u64) -> usize {
+        let structure = self.slots[handle as usize].take().expect("an item's structure is there");
+        self.free.push(handle as u32);
+        let bytes = structure.bytes();
+        match Arc::into_inner(structure) {
+            Some(structure) => {
+                self.leaving.push_back(structure);
+                self.leaving_bytes += bytes;
+                0
+            }
+            None => bytes,
+        }
+    }
+
+    /// Frees up to so many blocks of what has no item. The bytes that this freed.
+    pub fn shed(&mut self, blocks_max: usize) -> usize {
+        let (mut freed, mut left) = (0, blocks_max);
+        // A structure costs a block even if it has none, so the loop ends.
+        while left > 0
+            && let Some(structure) = self.leaving.front_mut()
+        {
+            let before = structure.bytes();
+            let part = left.min(SHED_BLOCKS);
+            left -= part;
+            if structure.shed(part) {
+                self.leaving.pop_front();
+                freed += before;
+            } else {
+                freed += before - structure.bytes();
+            }
+        }
+        self.leaving_bytes -= freed;
+        freed
+    }
+
+    /// Memory of what waits to be taken apart.
+    #[inline]
+    pub fn leaving_bytes(&self) -> usize {
+        self.leaving_bytes
+    }
+
+    /// Something waits to be taken apart.
+    #[inline]
+    pub fn is_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Memory of the lists of structures themselves.
+    pub fn own_bytes(&self) -> usize {
+        block_bytes(self.slots.capacity() * size_of::<Option<Arc<Structure>>>())
+            + block_bytes(self.free.capacity() * size_of::<u32>())
+            + block_bytes(self.leaving.capacity() * size_of::<Structure>())
+    }
+}
+
+/// Blocks of one structure that are freed before its size is looked at again.
+const SHED_BLOCKS: usize = 16;

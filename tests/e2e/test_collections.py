@@ -1,0 +1,140 @@
+"""Collections as a whole: what they take compared with Redis, what is left when they go, scans while they change."""
+
+import resp
+import server
+
+BATCH = 1000
+NO_NUMBER = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
+
+
+def call(client, commands):
+    """Sends commands in pipelines; none of them may fail."""
+    for start in range(0, len(commands), BATCH):
+        replies = client.pipeline(commands[start : start + BATCH])
+        assert not any(isinstance(reply, resp.Error) for reply in replies), replies[:3]
+
+
+def used_memory(client):
+    lines = client.call("INFO", "memory").decode().split("\r\n")
+    return int(next(line for line in lines if line.startswith("used_memory:")).split(":")[1])
+
+
+def set_of(count, form="member:%06d"):
+    members = [form % number for number in range(count)]
+    return [["SADD", "set", *members[start : start + 100]] for start in range(0, count, 100)]
+
+
+def hashes_of(count, fields):
+    return [
+        ["HSET", f"hash:{number}", *[word for field in range(fields) for word in (f"field:{field}", f"value:{field * number}")]]
+        for number in range(count)
+    ]
+
+
+def taken(running, commands):
+    """Bytes that commands make a server use."""
+    with resp.Client(running.connect()) as client:
+        client.call("FLUSHALL")
+        before = used_memory(client)
+        call(client, commands)
+        return server.eventually("the used memory is told", lambda: used_memory(client)) - before
+
+
+def test_collections_take_less_memory_than_those_of_redis(start):
+    ours = start(threads=1)
+    with server.redis() as theirs:
+        for name, commands, most in [
+            ("a set of strings", set_of(100_000), 0.8),
+            ("a set of integers", set_of(100_000, "%d"), 0.8),
+            ("a large hash", [["HSET", "hash", *command[2:]] for command in set_of(100_000)], 0.8),
+            ("hashes of a hundred fields", hashes_of(500, 100), 1.0),
+            ("small hashes", hashes_of(5_000, 5), 1.0),
+        ]:
+            bytes_ours, bytes_theirs = taken(ours, commands), taken(theirs, commands)
+            assert bytes_ours <= bytes_theirs * most, f"{name}: {bytes_ours} bytes, Redis {bytes_theirs}"
+
+
+def test_what_a_collection_took_comes_back_when_it_goes(start):
+    running = start(threads=3)
+    with resp.Client(running.connect()) as client:
+        before = used_memory(client)
+        for removal in (["UNLINK", "set"], ["FLUSHALL"], ["SET", "set", "x"], ["SDIFFSTORE", "set", "set", "set"], ["PEXPIRE", "set", "1"]):
+            client.call("DEL", "set")
+            call(client, set_of(100_000))
+            assert used_memory(client) - before > 1_000_000
+            client.call(*removal)
+            server.eventually(
+                f"{removal} gives the memory back", lambda: used_memory(client) - before < 400_000
+            )
+
+
+def test_a_scan_finds_all_that_stays_while_the_collection_changes(start):
+    running = start(threads=3)
+    with resp.Client(running.connect()) as client:
+        call(client, set_of(2000) + [["HSET", "hash", *command[2:]] for command in set_of(4000)])
+        stays = {b"member:%06d" % number for number in range(0, 2000, 2)}
+        for name, key, change, members in [
+            ("SSCAN", "set", lambda number: ["SREM", "set", f"member:{number:06}"], lambda reply: reply),
+            ("HSCAN", "hash", lambda number: ["HDEL", "hash", f"member:{number:06}"], lambda reply: reply[::2]),
+        ]:
+            cursor, seen, number = b"0", set(), 1
+            while True:
+                cursor, found = client.call(name, key, cursor, "COUNT", "20")
+                seen.update(members(found))
+                if cursor == b"0":
+                    break
+                call(client, [change(number + 2 * more) for more in range(20)])
+                call(client, [["SADD" if key == "set" else "HSETNX", key, f"new:{number}", *(["x"] if key == "hash" else [])]])
+                number += 40
+            assert stays <= seen
+
+
+def test_fields_that_have_died_are_gone_from_every_reply(start):
+    running = start(threads=1)
+    with resp.Client(running.connect()) as client:
+        fields = [f"f{number}" for number in range(1000)]
+        client.call("HSET", "large", "stays", "1", *[word for field in fields for word in (field, "x")])
+        client.call("HSET", "small", "stays", "1", "goes", "2")
+        client.call("HPEXPIRE", "large", "1", "FIELDS", "1000", *fields)
+        client.call("HPEXPIRE", "small", "1", "FIELDS", "1", "goes")
+        for key in ("large", "small"):
+            server.eventually("the fields are dead", lambda: client.call("HGETALL", key) == [b"stays", b"1"])
+            assert client.call("HKEYS", key) == [b"stays"]
+            assert client.call("HRANDFIELD", key, "-3") == [b"stays"] * 3
+            assert client.call("HSCAN", key, "0", "COUNT", "10000") == [b"0", [b"stays", b"1"]]
+            server.eventually("they are reclaimed", lambda: client.call("HLEN", key) == 1)
+        # The last one takes its key along, though nobody asks for it.
+        client.call("HPEXPIRE", "small", "1", "FIELDS", "1", "stays")
+        server.eventually("the key is gone", lambda: client.call("DBSIZE") == 1)
+
+
+def test_collections_are_misses_to_memcached(start):
+    running = start(threads=3)
+    with resp.Client(running.connect()) as client, running.connect("memcache") as socket:
+        client.call("HSET", "h", "f", "v")
+        call(client, [["SADD", "s", *[str(number) for number in range(1000)]]])
+        socket.sendall(b"get h s\r\nincr h 1\r\nappend h 0 0 1\r\nx\r\nset s 0 0 1\r\nx\r\nget s\r\n")
+        received = b""
+        while not received.endswith(b"x\r\nEND\r\n"):
+            received += socket.recv(4096)
+        assert received == b"END\r\n" + NO_NUMBER + b"NOT_STORED\r\nSTORED\r\nVALUE s 0 1\r\nx\r\nEND\r\n"
+        assert client.call("GET", "s") == b"x" and client.call("HGET", "h", "f") == b"v"
+
+
+def test_a_full_server_refuses_and_keeps_what_it_has(start):
+    running = start(threads=1, maxmemory="4mb", flags=("--maxmemory-policy", "noeviction"))
+    with resp.Client(running.connect()) as client:
+        added, batch = 0, 100
+        while True:
+            members = [f"member:{number:06}" for number in range(added, added + batch)]
+            reply = client.call("SADD", "set", *members)
+            if isinstance(reply, resp.Error):
+                break
+            added += batch
+        assert reply.startswith(b"OOM ")
+        assert client.call("SCARD", "set") == added
+        assert client.call("SISMEMBER", "set", f"member:{added:06}") == 0
+        assert client.call("HSET", "hash", "f", "v" * 100_000).startswith(b"OOM ")
+        assert client.call("EXISTS", "hash") == 0
+        assert client.call("SREM", "set", *[f"member:{number:06}" for number in range(added)]) == added
+        assert client.call("SADD", "set", "x") == 1
