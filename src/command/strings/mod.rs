@@ -52,7 +52,7 @@ pub(super) fn grow<'s>(
     call: &Call<'_>,
     length: u64,
 ) -> Result<(&'s mut [u8], bool), Fault> {
-    if length > slabs::VALUE_BYTES_MAX {
+    if length > crate::limits::STRING_BYTES_MAX {
         return Err(Fault::TooLarge);
     }
     let now = shard.now_ms();
