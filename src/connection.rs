@@ -8,8 +8,11 @@
 use crate::limits::{
     HOPS_IN_FLIGHT_FIRST, HOPS_IN_FLIGHT_MAX, HOPS_IN_FLIGHT_MIN, OUTPUT_SOFT_BYTES, POOLED_BUFFER_BYTES_MAX,
 };
+use crate::pieces::{self, Piece, total_bytes};
 use crate::protocol::{binary, memcache, resp};
-use std::collections::VecDeque;
+use crate::reactor::Outgoing;
+use slabs::Draft;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The parser of the protocol that the client speaks.
 #[derive(Debug)]
@@ -24,6 +27,18 @@ pub enum Parser {
     MemcacheUndecided,
 }
 
+impl Parser {
+    /// Bytes without which nothing new can be said of the request that has begun; 0 where none has.
+    pub fn need(&self) -> usize {
+        match self {
+            Parser::Resp(parser) => parser.need(),
+            Parser::Memcache(parser) => parser.need(),
+            Parser::MemcacheBinary(parser) => parser.need(),
+            Parser::MemcacheUndecided => 0,
+        }
+    }
+}
+
 /// Bytes of replies that have left which a line may keep before it moves the others together.
 const LATE_SLACK_BYTES: usize = 64 << 10;
 
@@ -34,6 +49,8 @@ enum Place {
     Awaited { muted: bool },
     /// The reply lies at this offset of `late`.
     Ready { start: u32, len: u32 },
+    /// The reply is among those with large values.
+    Large,
 }
 
 /// The replies that cannot leave yet, in order.
@@ -44,8 +61,10 @@ pub struct Line {
     first: u32,
     /// Bytes of ready replies that wait for others, and of some that have left.
     late: Vec<u8>,
-    /// Those of `late` that wait.
+    /// Bytes that wait, there and in `large`.
     waiting: usize,
+    /// Replies with large values, by the numbers of their places.
+    large: BTreeMap<u32, (Vec<u8>, Vec<Piece>)>,
 }
 
 impl Line {
@@ -91,8 +110,42 @@ impl Line {
         number == self.first && matches!(self.places.front(), Some(Place::Awaited { muted: false }))
     }
 
-    /// Fills a place. What has come to the front of the line is moved to `out`.
-    pub fn fill(&mut self, number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    /// The same where the reply has `pieces`, whose places count from the start of the buffer.
+    pub fn close_large_reply(&mut self, start: usize, mut pieces: Vec<Piece>) {
+        let text = self.late.split_off(start);
+        pieces.iter_mut().for_each(|piece| piece.at -= start);
+        self.places.push_back(Place::Large);
+        let number = self.first.wrapping_add(self.places.len() as u32 - 1);
+        self.keep_large(number, text, pieces);
+    }
+
+    fn keep_large(&mut self, number: u32, text: Vec<u8>, pieces: Vec<Piece>) {
+        self.waiting += text.len() + total_bytes(&pieces);
+        self.large.insert(number, (text, pieces));
+    }
+
+    /// Fills a place with a reply that has pieces.
+    pub fn fill_large(
+        &mut self,
+        number: u32,
+        text: Vec<u8>,
+        pieces: Vec<Piece>,
+        out: &mut Vec<u8>,
+        out_pieces: &mut Vec<Piece>,
+    ) {
+        let index = number.wrapping_sub(self.first) as usize;
+        if let Some(place @ Place::Awaited { muted: false }) = self.places.get_mut(index) {
+            *place = Place::Large;
+            self.keep_large(number, text, pieces);
+            self.advance(out, out_pieces);
+        } else {
+            // Not wanted, or no place at all.
+            self.fill(number, b"", out, out_pieces);
+        }
+    }
+
+    /// Fills a place. What has come to the front of the line is moved to `out` and its pieces.
+    pub fn fill(&mut self, number: u32, bytes: &[u8], out: &mut Vec<u8>, out_pieces: &mut Vec<Piece>) {
         let index = number.wrapping_sub(self.first) as usize;
         let Some(&Place::Awaited { muted }) = self.places.get(index) else {
             unreachable!("reply {number} is not awaited");
@@ -107,12 +160,24 @@ impl Line {
         out.extend_from_slice(bytes);
         self.places.pop_front();
         self.first = self.first.wrapping_add(1);
-        while let Some(&Place::Ready { start, len }) = self.places.front() {
-            // A place without bytes lies nowhere: `late` may have been emptied before its turn came.
-            if len > 0 {
-                out.extend_from_slice(&self.late[start as usize..(start + len) as usize]);
+        self.advance(out, out_pieces);
+    }
+
+    /// Moves what has come to the front of the line.
+    #[inline]
+    fn advance(&mut self, out: &mut Vec<u8>, out_pieces: &mut Vec<Piece>) {
+        while let Some(place) = self.places.front() {
+            match *place {
+                Place::Awaited { .. } => break,
+                Place::Ready { start, len } => {
+                    // A place without bytes lies nowhere: `late` may have been emptied before its turn came.
+                    if len > 0 {
+                        out.extend_from_slice(&self.late[start as usize..(start + len) as usize]);
+                    }
+                    self.waiting -= len as usize;
+                }
+                Place::Large => self.move_large(out, out_pieces),
             }
-            self.waiting -= len as usize;
             self.places.pop_front();
             self.first = self.first.wrapping_add(1);
         }
@@ -122,6 +187,24 @@ impl Line {
         } else if self.late.len() > LATE_SLACK_BYTES + 2 * self.waiting {
             self.close_gaps();
         }
+    }
+
+    #[cold]
+    fn move_large(&mut self, out: &mut Vec<u8>, out_pieces: &mut Vec<Piece>) {
+        let (text, more) = self.large.remove(&self.first).expect("a large reply's place names it");
+        self.waiting -= text.len() + total_bytes(&more);
+        pieces::append(out, out_pieces, &text, more);
+    }
+
+    /// Bytes of values that are lent to it.
+    fn lent_bytes(&self) -> usize {
+        self.large.values().map(|(_, pieces)| total_bytes(pieces)).sum()
+    }
+
+    /// Bytes of the buffers of the line.
+    fn buffer_bytes(&self) -> usize {
+        let large: usize = self.large.values().map(|(text, _)| text.capacity()).sum();
+        self.late.capacity() + self.places.capacity() * size_of::<Place>() + large
     }
 
     /// Forgets the bytes that have left. A line that is never empty would keep all of them.
@@ -196,6 +279,11 @@ impl Held {
         }
     }
 
+    /// These bytes come before what is not served.
+    pub fn put_before(&mut self, bytes: &[u8]) {
+        self.bytes.splice(self.served..self.served, bytes.iter().copied());
+    }
+
     /// The buffer, for reuse: all is served, or nobody will.
     pub fn into_buffer(self) -> Vec<u8> {
         self.bytes
@@ -232,6 +320,39 @@ pub enum Closing {
     Told,
 }
 
+/// Bytes that a connection holds, or several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Buffers of requests that have not been served, commands that wait for `EXEC` among them.
+    pub input: usize,
+    /// What has come of these.
+    pub arrived: usize,
+    /// Buffers of replies, that of the send in flight among them.
+    pub output: usize,
+    /// Values that are lent to be sent, whether their store has them still or not.
+    pub lent: usize,
+}
+
+impl Holding {
+    /// More of each.
+    #[inline]
+    pub fn add(&mut self, other: &Holding) {
+        self.input += other.input;
+        self.arrived += other.arrived;
+        self.output += other.output;
+        self.lent += other.lent;
+    }
+
+    /// Less of each.
+    #[inline]
+    pub fn take(&mut self, other: &Holding) {
+        self.input -= other.input;
+        self.arrived -= other.arrived;
+        self.output -= other.output;
+        self.lent -= other.lent;
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -241,8 +362,14 @@ pub struct Connection {
     pub parser: Parser,
     /// Bytes read and not served: a request's beginning, or what waits behind a hold.
     pub held: Held,
+    /// A long request that is coming. What is behind it waits in `held`.
+    pub incoming: Option<Draft>,
     /// Replies to be sent.
     pub out: Vec<u8>,
+    /// Large values between the bytes of `out`.
+    pub pieces: Vec<Piece>,
+    /// Bytes of these.
+    pub pieces_bytes: usize,
     /// Replies that wait for others.
     pub line: Line,
     /// Why the next request waits.
@@ -251,6 +378,16 @@ pub struct Connection {
     pub closing: Closing,
     /// A send is in flight.
     pub sending: bool,
+    /// Bytes of it, for those who count what has left.
+    pub sending_bytes: usize,
+    /// Of these, bytes of values that are sent from where they lie.
+    pub sending_pieces_bytes: usize,
+    /// The buffer that the driver has for it.
+    pub sending_capacity: usize,
+    /// Bytes of commands that wait for `EXEC`.
+    pub queued_bytes: usize,
+    /// What it holds, as its core has counted it.
+    pub counted: Holding,
     /// Reading is paused.
     pub paused: bool,
     /// The client will send no more.
@@ -263,6 +400,10 @@ pub struct Connection {
     pub reply_bytes_max: u32,
     /// Last time that output moved, `mono_us`.
     pub moved_us: u64,
+    /// Since when more output than the soft limit waits, `mono_us`; 0: it does not.
+    pub over_soft_us: u64,
+    /// What the peer had not taken of the send in flight at the last look (`Driver::untaken`); `u64::MAX` before it.
+    pub untaken_bytes: u64,
 }
 
 impl Connection {
@@ -272,17 +413,27 @@ impl Connection {
             client_id: 0,
             parser: Parser::Resp(resp::Parser::new()),
             held: Held::default(),
+            incoming: None,
             out: Vec::new(),
+            pieces: Vec::new(),
+            pieces_bytes: 0,
             line: Line::default(),
             hold: Hold::None,
             closing: Closing::No,
             sending: false,
+            sending_bytes: 0,
+            sending_pieces_bytes: 0,
+            sending_capacity: 0,
+            queued_bytes: 0,
+            counted: Holding::default(),
             paused: false,
             ended: false,
             dirty: false,
             ready: false,
             reply_bytes_max: 0,
             moved_us: 0,
+            over_soft_us: 0,
+            untaken_bytes: u64::MAX,
         }
     }
 
@@ -312,9 +463,82 @@ impl Connection {
         self.out.is_empty() && !self.sending && self.line.is_empty()
     }
 
-    /// Bytes of buffers it holds.
-    pub fn buffer_bytes(&self) -> usize {
-        self.held.capacity() + self.out.capacity() + self.line.late.capacity()
+    /// Bytes of replies that wait for the client or for each other.
+    #[inline]
+    pub fn output_bytes(&self) -> usize {
+        self.out.len() + self.pieces_bytes + self.line.bytes()
+    }
+
+    /// The same with what the driver has.
+    pub fn unsent_bytes(&self) -> usize {
+        self.output_bytes() + if self.sending { self.sending_bytes } else { 0 }
+    }
+
+    /// Bytes of requests that have not been served.
+    pub fn input_bytes(&self) -> usize {
+        self.held_bytes().arrived
+    }
+
+    /// Some of them may be served, or reading may go on.
+    pub fn has_input(&self) -> bool {
+        !self.held.is_empty() || self.incoming.is_some() || self.paused
+    }
+
+    /// Takes the pieces of a reply that was written from `start` on, to `out` (`at_once`) or to the line.
+    #[cold]
+    pub fn add_reply_pieces(&mut self, at_once: bool, start: usize, mut pieces: Vec<Piece>) {
+        if at_once {
+            self.pieces_bytes += total_bytes(&pieces);
+            self.pieces.append(&mut pieces);
+        } else {
+            self.line.close_large_reply(start, pieces);
+        }
+    }
+
+    /// `buffer`, which was `out`, with the values that belong between its bytes, to be sent.
+    #[cold]
+    pub fn take_pieces(&mut self, buffer: Vec<u8>) -> Outgoing {
+        self.sending_bytes += self.pieces_bytes;
+        self.sending_pieces_bytes = std::mem::take(&mut self.pieces_bytes);
+        Outgoing::with_pieces(buffer, std::mem::take(&mut self.pieces))
+    }
+
+    /// A reply for a place in the line, which may let others follow.
+    #[inline]
+    pub fn fill(&mut self, sequence: u32, bytes: &[u8]) {
+        let pieces = self.pieces.len();
+        self.line.fill(sequence, bytes, &mut self.out, &mut self.pieces);
+        self.count_pieces(pieces);
+    }
+
+    /// The same for one with large values.
+    pub fn fill_large(&mut self, sequence: u32, text: Vec<u8>, large: Vec<Piece>) {
+        let pieces = self.pieces.len();
+        self.line.fill_large(sequence, text, large, &mut self.out, &mut self.pieces);
+        self.count_pieces(pieces);
+    }
+
+    #[inline]
+    fn count_pieces(&mut self, before: usize) {
+        if self.pieces.len() > before {
+            self.pieces_bytes += total_bytes(&self.pieces[before..]);
+        }
+    }
+
+    /// What it holds now.
+    #[inline]
+    pub fn held_bytes(&self) -> Holding {
+        let mut held = Holding {
+            input: self.held.capacity() + self.queued_bytes,
+            arrived: self.held.len() + self.queued_bytes,
+            output: self.out.capacity() + self.line.buffer_bytes() + self.sending_capacity,
+            lent: self.pieces_bytes + self.sending_pieces_bytes + self.line.lent_bytes(),
+        };
+        if let Some(draft) = &self.incoming {
+            held.input += draft.charged_bytes() as usize;
+            held.arrived += draft.len();
+        }
+        held
     }
 
     /// Gives the memory of buffers back that an idle connection does not need.
@@ -345,14 +569,14 @@ mod tests {
         let third = line.await_reply(true);
         here(&mut line, b"4");
         let fifth = line.await_reply(false);
-        line.fill(fifth, b"5", &mut out);
-        line.fill(third, b"muted", &mut out);
+        line.fill(fifth, b"5", &mut out, &mut Vec::new());
+        line.fill(third, b"muted", &mut out, &mut Vec::new());
         assert!(out.is_empty());
-        line.fill(first, b"1", &mut out);
+        line.fill(first, b"1", &mut out, &mut Vec::new());
         assert_eq!(out, b"1245");
         assert!(line.is_empty() && line.bytes() == 0);
         let next = line.await_reply(false);
-        line.fill(next, b"6", &mut out);
+        line.fill(next, b"6", &mut out, &mut Vec::new());
         assert_eq!(out, b"12456");
     }
 
@@ -377,14 +601,42 @@ mod tests {
     }
 
     #[test]
+    fn replies_with_large_values_keep_their_places() {
+        let lent = |byte: u8| {
+            let mut draft = Draft::new(50_000).unwrap();
+            draft.fill(&[byte; 50_000]);
+            draft.lend()
+        };
+        let mut connection = Connection::free();
+        connection.out.extend_from_slice(b"<0>");
+        let numbers = [false, true, false, false].map(|muted| connection.line.await_reply(muted));
+        let start = connection.line.open_reply().len();
+        connection.line.open_reply().extend_from_slice(b"[]4");
+        let pieces = vec![Piece { at: start + 1, bytes: lent(b'4') }];
+        connection.line.close_large_reply(start, pieces);
+        connection.fill_large(numbers[2], b"[]2".to_vec(), vec![Piece { at: 1, bytes: lent(b'2') }]);
+        connection.fill_large(numbers[1], b"[]1".to_vec(), vec![Piece { at: 1, bytes: lent(b'1') }]);
+        assert_eq!((connection.out.len(), connection.line.bytes()), (3, 2 * 50_003));
+        assert_eq!(connection.held_bytes().lent, 100_000);
+        connection.fill_large(numbers[0], b"[]0".to_vec(), vec![Piece { at: 1, bytes: lent(b'0') }]);
+        assert_eq!(connection.line.len(), 2);
+        connection.fill(numbers[3], b"3");
+        assert_eq!(connection.out, b"<0>[]0[]23[]4");
+        assert_eq!(connection.pieces.iter().map(|piece| piece.at).collect::<Vec<_>>(), [4, 7, 11]);
+        assert_eq!(connection.pieces.iter().map(|piece| piece.bytes[0]).collect::<Vec<_>>(), *b"024");
+        assert_eq!((connection.output_bytes(), connection.held_bytes().lent), (150_013, 150_000));
+        assert!(connection.line.is_empty() && connection.line.bytes() == 0);
+    }
+
+    #[test]
     fn a_muted_reply_outlives_the_bytes_that_came_before_it() {
         let mut line = Line::default();
         let mut out = Vec::new();
         let numbers = [false, false, false, true].map(|muted| line.await_reply(muted));
-        line.fill(numbers[1], b"2", &mut out);
-        line.fill(numbers[3], b"muted", &mut out);
-        line.fill(numbers[0], b"1", &mut out);
-        line.fill(numbers[2], b"3", &mut out);
+        line.fill(numbers[1], b"2", &mut out, &mut Vec::new());
+        line.fill(numbers[3], b"muted", &mut out, &mut Vec::new());
+        line.fill(numbers[0], b"1", &mut out, &mut Vec::new());
+        line.fill(numbers[2], b"3", &mut out, &mut Vec::new());
         assert!(out == b"123" && line.is_empty());
     }
 
@@ -399,8 +651,8 @@ mod tests {
             line.open_reply().extend_from_slice(&reply(n + 1));
             line.close_reply(start);
             let next = line.await_reply(false);
-            line.fill(ahead, &reply(n + 2), &mut out);
-            line.fill(last, &reply(n), &mut out);
+            line.fill(ahead, &reply(n + 2), &mut out, &mut Vec::new());
+            line.fill(last, &reply(n), &mut out, &mut Vec::new());
             (0..3).for_each(|i| {
                 expected.extend(if i == 0 {
                     reply(n)

@@ -41,6 +41,14 @@
 //! 5. `core::turn` ends the turn: mail is posted and each sleeping receiver woken once, every output becomes one
 //!    send, and the next [`reactor::Driver::turn`] submits all of it with one system call and waits.
 //!
+//! Values of 32 KiB and more take another way: a request that is known to be long is collected in a block of its final
+//! size (`core::incoming`), which the store adopts with the value in it (`slabs::Store::adopt`); a reply names the
+//! value's block as a piece between its bytes ([`pieces`]), which is sent from where it lies. Blocks have holders, so an
+//! item may go while its value is sent, and travel between cores as they are.
+//!
+//! Memory for data is held to `maxmemory`. Buffers are counted beside it (`core::buffers`) and have bounds of
+//! their own; beyond those the clients with the most waiting are closed, and nobody's keys are evicted.
+//!
 //! So a request costs no system call, no lock and no allocation of its own.
 //!
 //! # Layers
@@ -50,7 +58,7 @@
 //! | layer | modules | knows |
 //! |---|---|---|
 //! | 0 | `slabs` (workspace crate) | memory only: no I/O, no clock, no threads |
-//! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`] | plain values |
+//! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`], [`pieces`] | plain values |
 //! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`reactor`] | not each other |
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
@@ -79,6 +87,7 @@ pub mod mesh;
 pub mod metrics;
 pub mod parameters;
 pub mod persist;
+pub mod pieces;
 pub mod protocol;
 pub mod reactor;
 pub mod server;

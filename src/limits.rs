@@ -13,7 +13,11 @@ pub const OUTPUT_SOFT_BYTES: usize = 1 << 20;
 /// paused, so that a client's flood waits in its own socket.
 pub const INPUT_HELD_BYTES: usize = 256 << 10;
 
-/// A client whose replies have not moved for so long is closed: it holds memory for nobody.
+/// A client whose replies have not moved for so long is looked at: whether the peer takes any of them is known by two
+/// looks at the socket. Rarer than this would tell a slow reader late from one that does not read.
+pub const READER_LOOK_MS: u64 = 1_000;
+
+/// A client that has taken nothing of its replies for so long is closed: it holds memory for nobody.
 pub const STALLED_READER_MS: u64 = 60_000;
 
 /// The same for a client that is to be closed once it has read its last replies.
@@ -28,13 +32,26 @@ pub const HOPS_IN_FLIGHT_FIRST: usize = 128;
 /// The same when replies are as large as can be: fewer would cost a turn each.
 pub const HOPS_IN_FLIGHT_MIN: usize = 4;
 
+/// The longest string that a Redis command makes, `proto-max-bulk-len` as Redis has it. (memcached's values may be longer.)
+pub const STRING_BYTES_MAX: u64 = 512 << 20;
+
+/// Values from this size on are sent from where they lie; smaller ones are copied between the bytes of their reply, which
+/// costs less than a part more of a send and a count of holders.
+pub const LENT_BYTES_MIN: usize = 32 << 10;
+
+/// A request that is known to be this long, and has not come whole, is collected in memory of its final size, which a
+/// value that makes up most of it takes along into the store.
+pub const DRAFT_BYTES_MIN: usize = 32 << 10;
+
+/// Room behind what a request is known to be long, for arguments behind its value; without it they would have the whole
+/// moved.
+pub const DRAFT_TAIL_BYTES: usize = 64;
+
 /// Rounds of requests that one turn serves for clients whose multi-shard commands finish within it.
 pub const READY_ROUNDS_MAX: usize = 16;
 
-/// A request that has grown past this, and is still coming, is watched.
-pub const LARGE_INPUT_BYTES: usize = 1 << 20;
-
-/// All watched requests of a core may hold this fraction of its maxmemory: memory is for keys.
+/// Requests that are still coming (or wait for `EXEC`) may take this fraction of their core's maxmemory, together as one
+/// alone: much less would refuse values that the store has room for.
 pub const INPUT_SHARE: u64 = 4;
 
 /// But at least this much, so that a small cache takes a large value (or refuses it as a value).
@@ -49,6 +66,16 @@ pub const SPREADS_KEPT_MAX: usize = 64;
 
 /// The size up to which such buffers are kept.
 pub const SPREAD_KEPT_BYTES_MAX: usize = 64 << 10;
+
+/// All other buffers of a core together (but for those of one client, which may get as much as a request may take) may take
+/// this fraction of its maxmemory, on top of it: the process then stays within maxmemory and a tenth.
+pub const BUFFER_SHARE: u64 = 16;
+
+/// But at least this much, so that a small cache serves some clients with large values.
+pub const BUFFERS_BYTES_MIN: u64 = 16 << 20;
+
+/// Clients that are closed for their buffers are logged once in so long: a flood of them is not to be one of lines.
+pub const SHED_LOG_US: u64 = 1_000_000;
 
 /// Mails between two cores that may be under way; a full ring holds back reading from clients.
 pub const MESH_RING_MAILS: usize = 4096;

@@ -62,6 +62,11 @@ impl Queued {
         part
     }
 
+    /// What it takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.spans.capacity() * size_of::<Span>() + size_of::<Queued>()
+    }
+
     /// The arguments, as the parser gave them.
     pub fn args(&self) -> Args<'_> {
         Args::new(&self.bytes, &self.spans)
@@ -191,8 +196,8 @@ impl Session {
 pub struct Sessions {
     slots: Vec<Option<Box<Session>>>,
     connected: u32,
-    /// Sessions marked for closing since the core last looked.
-    pub doomed: Vec<SessionId>,
+    /// Sessions marked for closing since the core last looked, and whether it was by themselves.
+    pub doomed: Vec<(SessionId, bool)>,
     monitors: Vec<SessionId>,
 }
 
@@ -260,11 +265,13 @@ impl Sessions {
         &self.monitors
     }
 
-    /// Marks a client for closing at the end of this turn.
-    pub fn doom(&mut self, id: SessionId) {
+    /// Marks a client for closing at the end of this turn: once it has its replies if it is `killer`, the client that
+    /// asks for it, and else whether it reads or not.
+    pub fn doom(&mut self, id: SessionId, killer: u64) {
         if let Some(session) = self.get_mut(id) {
             session.doomed = true;
-            self.doomed.push(id);
+            let by_itself = session.client_id == killer;
+            self.doomed.push((id, by_itself));
         }
     }
 }

@@ -6,7 +6,7 @@ use larder::core::{Core, DOOR_MEMCACHE, DOOR_RESP, Mail};
 use larder::limits::MESH_RING_MAILS;
 use larder::mesh::Mesh;
 use larder::reactor::{
-    self, Choice, Door, Driver, Events, Options, Peer, Reactor, Report, Socket, Wait, Waker,
+    self, Choice, Door, Driver, Events, Options, Outgoing, Peer, Reactor, Report, Socket, Wait, Waker,
 };
 use larder::shard::Shard;
 use larder::shared::Shared;
@@ -89,9 +89,20 @@ impl Driver for Memory {
         Ok(Peer::Unix(PathBuf::new()))
     }
 
-    fn send(&mut self, socket: Socket, buffer: Vec<u8>, _: Report) {
-        self.sent_bytes += buffer.len() as u64;
+    fn send(&mut self, socket: Socket, output: impl Into<Outgoing>, _: Report) {
+        let output = output.into();
+        let length = output.len();
+        let buffer = output.into_buffer();
+        self.sent_bytes += length as u64;
         self.sent.push((socket, buffer));
+    }
+
+    fn untaken(&self, _: Socket) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn receive_bytes(&self) -> u64 {
+        0
     }
 
     fn close(&mut self, socket: Socket) {

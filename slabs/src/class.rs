@@ -12,10 +12,10 @@ pub(crate) type ClassId = u8;
 pub(crate) const CHUNK_BYTES_MIN: usize = 16;
 /// A page holds at least this many chunks.
 const CHUNKS_PER_PAGE_MIN: usize = 8;
-/// Chunk of a large value's descriptor: header, pointer, length, links and all optional fields.
+/// Chunk of a large value's descriptor: header, pointer, length, offsets and all optional fields.
 const DESCRIPTOR_BYTES: usize = 52;
-/// Large values in half doublings: 2 KiB, 3 KiB, 4 KiB ... 512 MiB and what its key adds.
-const LARGE_CLASSES: usize = 2 * 18 + 1;
+/// Large values in half doublings: 2 KiB, 3 KiB, 4 KiB ... 1 GiB and what its key adds.
+const LARGE_CLASSES: usize = 2 * 19 + 1;
 
 /// The table of classes for one page size.
 pub(crate) struct Classes {
@@ -144,12 +144,12 @@ mod tests {
     #[test]
     fn blobs_are_classed_in_half_doublings() {
         let classes = Classes::new(64 << 10, 4);
-        for bytes in [2048, 3071, 3072, 4095, 4096, 100_000, 536_870_911] {
+        for bytes in [2048, 3071, 3072, 4095, 4096, 100_000, 536_870_911, 1 << 30] {
             let class = classes.of_blob(bytes);
             assert!(classes.is_large(class) && usize::from(class) < classes.count());
             assert!(classes.item_bytes_max(class) >= bytes as u64);
             assert!(classes.item_bytes_max(class - 1) < bytes as u64 || class == classes.descriptor() + 1);
         }
-        assert_eq!(usize::from(classes.of_blob(600 << 20)), classes.count() - 1);
+        assert_eq!(usize::from(classes.of_blob(1200 << 20)), classes.count() - 1);
     }
 }

@@ -9,9 +9,9 @@
 //!  9  layout       u8    kind 0..4, EXPIRY, FLAGS, CAS, LARGE
 //! 10  state        u8    frequency 0..2, MAIN, PINNED, HEAP, LIVE, ORPHAN, MARK
 //! 11  mark         u8    the eviction's own
-//! 12  large only:  pointer 8, value_len 4, two links of 4
+//! 12  large only:  pointer 8, value_len 4, where in the blob key and value begin, 4 each
 //!     optional:    expiry 6, client flags 4, cas 8
-//!     not large:   key, value        (large: both in the blob)
+//!     not large:   key, value        (large: both somewhere in the blob)
 //! ```
 //!
 //! A free chunk has no LIVE and no ORPHAN bit; its first two bytes link the free list of its page.
@@ -20,6 +20,7 @@
 use std::ptr::NonNull;
 
 use crate::class::Classes;
+use crate::large::Lent;
 use crate::meta::{EXPIRE_AT_MS_MAX, Kind, Meta};
 
 const VALUE_LEN: usize = 4;
@@ -32,7 +33,8 @@ const MARK: usize = 11;
 pub(crate) const HEADER_BYTES: usize = 12;
 const BLOB: usize = 12;
 const BLOB_VALUE_LEN: usize = 20;
-const LINKS: usize = 24;
+const BLOB_KEY_AT: usize = 24;
+const BLOB_VALUE_AT: usize = 28;
 const LARGE_HEADER_BYTES: usize = 32;
 
 const EXPIRY: u8 = 0x10;
@@ -409,47 +411,49 @@ impl Raw {
         }
     }
 
-    /// Where the key begins; the value follows it.
+    /// Where the key begins; the value follows it, unless the item is large.
     #[inline]
     fn payload(self) -> *mut u8 {
         if self.is_large() {
-            return self.blob();
+            return self.blob().wrapping_add(self.load::<u32>(BLOB_KEY_AT) as usize);
         }
         // SAFETY: key and value lie in the chunk, by the type's contract.
         unsafe { self.0.as_ptr().add(payload_offset(self.layout())) }
     }
 
-    /// Where the item's bytes begin and how many there are, optional fields and all; of a large item those of its blob.
+    /// Where the item's bytes begin and how many there are, optional fields and all; of a large item its key and what follows.
     #[inline]
     pub(crate) fn extent(self) -> (*const u8, usize) {
         let bytes = self.key_len() + self.value_len();
         if self.is_large() {
-            return (self.blob(), bytes);
+            return (self.payload(), bytes);
         }
         (self.address(), payload_offset(self.layout()) + bytes)
     }
 
-    /// The blob of a large item: key, then value.
+    /// Where the value begins.
+    #[inline]
+    fn value_start(self) -> *mut u8 {
+        if self.is_large() {
+            return self.blob().wrapping_add(self.blob_value_at());
+        }
+        self.payload().wrapping_add(self.key_len())
+    }
+
+    /// The blob of a large item, with its key and its value.
     #[inline]
     pub(crate) fn blob(self) -> *mut u8 {
         self.load(BLOB)
     }
 
-    pub(crate) fn set_blob(self, blob: *mut u8, value_len: usize) {
+    /// Where in its blob the value of a large item begins.
+    pub(crate) fn blob_value_at(self) -> usize {
+        self.load::<u32>(BLOB_VALUE_AT) as usize
+    }
+
+    /// The same blob, moved.
+    pub(crate) fn set_blob(self, blob: *mut u8) {
         self.store(BLOB, blob);
-        self.store(BLOB_VALUE_LEN, value_len as u32);
-    }
-
-    /// Two handles that eviction may use to chain large items. Arbitrary in a new one.
-    #[allow(dead_code)]
-    pub(crate) fn links(self) -> [u32; 2] {
-        [self.load(LINKS), self.load(LINKS + 4)]
-    }
-
-    #[allow(dead_code)]
-    pub(crate) fn set_links(self, links: [u32; 2]) {
-        self.store(LINKS, links[0]);
-        self.store(LINKS + 4, links[1]);
     }
 
     /// The key, for as long as the caller knows the chunk to be allocated.
@@ -462,16 +466,16 @@ impl Raw {
     /// The value, as for `key`.
     #[inline]
     pub(crate) fn value<'a>(self) -> &'a [u8] {
-        // SAFETY: the payload holds `key_len + value_len` bytes; lifetimes as above.
-        unsafe { std::slice::from_raw_parts(self.payload().add(self.key_len()), self.value_len()) }
+        // SAFETY: chunk or blob hold `value_len` bytes from there on; lifetimes as above.
+        unsafe { std::slice::from_raw_parts(self.value_start(), self.value_len()) }
     }
 
     /// The value to be written, as for `key`; the store is borrowed exclusively.
     #[inline]
     pub(crate) fn value_mut<'a>(self) -> &'a mut [u8] {
-        // SAFETY: as for `value`, and nobody else looks at the value: it is not pinned (the callers check) and
-        // `Item`s borrow the store.
-        unsafe { std::slice::from_raw_parts_mut(self.payload().add(self.key_len()), self.value_len()) }
+        // SAFETY: as for `value`, and nobody else looks at the value: it is not pinned, its blob not lent (the callers
+        // check), and `Item`s borrow the store.
+        unsafe { std::slice::from_raw_parts_mut(self.value_start(), self.value_len()) }
     }
 
     /// Whether this is the item of that key.
@@ -527,12 +531,39 @@ impl Raw {
         self.store(MARK, 0u8);
         self.set_meta(meta, blob.is_some());
         match blob {
-            Some(blob) => self.set_blob(blob, value_len),
+            Some(blob) => self.lay_out_blob(blob, 0, key.len(), value_len),
             None => self.store(VALUE_LEN, value_len as u16),
         }
         // SAFETY: chunk (or blob) was chosen for key and value of these lengths, and the caller's key is outside
         // of it.
         unsafe { std::ptr::copy_nonoverlapping(key.as_ptr(), self.payload(), key.len()) };
+    }
+
+    fn lay_out_blob(self, blob: *mut u8, key_at: usize, value_at: usize, value_len: usize) {
+        self.store(BLOB, blob);
+        self.store(BLOB_VALUE_LEN, value_len as u32);
+        self.store(BLOB_KEY_AT, key_at as u32);
+        self.store(BLOB_VALUE_AT, value_at as u32);
+    }
+
+    /// Starts an item in a free chunk whose key and value lie in `blob` already.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn lay_out_adopted(
+        self,
+        db: u8,
+        key_len: usize,
+        meta: &Meta,
+        blob: *mut u8,
+        key_at: usize,
+        value_at: usize,
+        value_len: usize,
+    ) {
+        self.store(KEY_LEN, key_len as u16);
+        self.store(DB, db);
+        self.store(STATE, LIVE);
+        self.store(MARK, 0u8);
+        self.set_meta(meta, true);
+        self.lay_out_blob(blob, key_at, value_at, value_len);
     }
 
     /// Changes metadata and value length of an item that stays in its chunk, which has room for it. The key
@@ -606,15 +637,18 @@ impl<'a> Item<'a> {
     /// The item in a chunk of a store with these classes, which lends it.
     #[inline]
     pub(crate) fn new(raw: Raw, classes: &'a Classes) -> Item<'a> {
-        let value = raw.payload().wrapping_add(raw.key_len());
-        Item { raw, value, value_len: raw.value_len(), classes }
+        Item { raw, value: raw.value_start(), value_len: raw.value_len(), classes }
     }
 
     /// The item that was found for this key.
     #[inline(always)]
     pub(crate) fn matched(found: &Match, key: &[u8], classes: &'a Classes) -> Item<'a> {
-        let value_len = if found.plain { (found.head & 0xffff) as usize } else { found.raw.value_len() };
-        Item { raw: found.raw, value: found.payload.wrapping_add(key.len()), value_len, classes }
+        let (value, value_len) = if found.plain {
+            (found.payload.wrapping_add(key.len()), (found.head & 0xffff) as usize)
+        } else {
+            (found.raw.value_start(), found.raw.value_len())
+        };
+        Item { raw: found.raw, value, value_len, classes }
     }
 
     /// The database.
@@ -634,6 +668,13 @@ impl<'a> Item<'a> {
     pub fn value(&self) -> &'a [u8] {
         // SAFETY: `value` is where the item's value begins; the item borrows the store, so it stays.
         unsafe { std::slice::from_raw_parts(self.value, self.value_len) }
+    }
+
+    /// The value to be kept and read elsewhere, whatever becomes of the item, if it is large enough to have memory of
+    /// its own. Costs no copy; an item that is changed meanwhile gets other memory.
+    #[inline]
+    pub fn lend(&self) -> Option<Lent> {
+        self.raw.is_large().then(|| Lent::of(self.raw.blob(), self.raw.blob_value_at(), self.raw.value_len()))
     }
 
     /// The value's type.

@@ -1,43 +1,332 @@
 #![allow(unsafe_code)]
-//! Blobs of the process allocator, for values that fit no chunk. Owns how they are taken, measured and given back.
+//! Blobs of the process allocator, for values that fit no chunk. Owns how they are taken, measured, shared and given
+//! back.
+//!
+//! A blob has holders, counted before its bytes: the store, and whoever was lent it ([`Lent`]), on any thread. It is
+//! written only while it has one holder, and freed when the last lets go. So a value is sent to a slow reader from where
+//! it lies, and what becomes of its item meanwhile does not matter.
 //!
 //! The C allocator is called directly, because it says how many bytes a block really takes.
+
+use std::ops::{Deref, Range};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// What the allocator keeps before a block.
 const BLOCK_HEADER_BYTES: u64 = 8;
 
-/// A block of at least `bytes`, or `None` if the process has no more.
+/// What stands before a blob's bytes.
+#[repr(C)]
+struct Head {
+    holders: AtomicU32,
+    /// Where its bytes are counted once the store has left it to others (an `Arc`, given away); null before.
+    left_to: AtomicPtr<AtomicU64>,
+}
+
+const HEAD_BYTES: usize = size_of::<Head>();
+
+/// Most bytes of a block that are taken before any of what it is for has come, so that a lying length costs little.
+const DRAFT_BYTES_FIRST: usize = 1 << 20;
+
+fn head<'a>(blob: *mut u8) -> &'a Head {
+    // SAFETY: `blob` came from `take` or `resize` and has a holder, on whose behalf this is called: its head is
+    // there, initialised and aligned as the allocator aligns, and it is only changed through atomics.
+    unsafe { &*blob.sub(HEAD_BYTES).cast::<Head>() }
+}
+
+/// A blob of at least `bytes` with one holder, or `None` if the process has no more.
 pub(crate) fn take(bytes: usize) -> Option<*mut u8> {
-    // SAFETY: any size may be asked for; 1 instead of 0, whose result means nothing.
-    let blob = unsafe { libc::malloc(bytes.max(1)) };
-    if blob.is_null() { None } else { Some(blob.cast()) }
+    // SAFETY: any size may be asked for.
+    let block = unsafe { libc::malloc(bytes.checked_add(HEAD_BYTES)?) };
+    if block.is_null() {
+        return None;
+    }
+    let head = Head { holders: AtomicU32::new(1), left_to: AtomicPtr::default() };
+    // SAFETY: the block has room for the head and is aligned for any type.
+    unsafe { block.cast::<Head>().write(head) };
+    // SAFETY: the block is at least as long as the head.
+    Some(unsafe { block.cast::<u8>().add(HEAD_BYTES) })
 }
 
-/// Makes a block larger or smaller, keeping what fits; `None` leaves it as it was.
+/// Makes a blob with one holder larger or smaller, keeping what fits; `None` leaves it as it was.
 pub(crate) fn resize(blob: *mut u8, bytes: usize) -> Option<*mut u8> {
-    // SAFETY: `blob` came from `take` or `resize` and was not given back: it is that of a live item.
-    let blob = unsafe { libc::realloc(blob.cast(), bytes.max(1)) };
-    if blob.is_null() { None } else { Some(blob.cast()) }
+    debug_assert!(!is_shared(blob));
+    // SAFETY: `blob` came from `take` or `resize`; its one holder asks for this, so that nobody looks at it.
+    let block = unsafe { libc::realloc(blob.sub(HEAD_BYTES).cast(), bytes.checked_add(HEAD_BYTES)?) };
+    // SAFETY: as in `take`.
+    if block.is_null() { None } else { Some(unsafe { block.cast::<u8>().add(HEAD_BYTES) }) }
 }
 
-/// Gives a block back.
+/// Whether others than the caller hold the blob: then it must not be written.
+#[inline]
+pub(crate) fn is_shared(blob: *mut u8) -> bool {
+    // What the others read is read before this; new holders come only from the one who asks.
+    head(blob).holders.load(Ordering::Acquire) > 1
+}
+
+/// One holder less; the last frees the blob.
 pub(crate) fn give_back(blob: *mut u8) {
-    // SAFETY: as for `resize`, and the item that had it is gone.
-    unsafe { libc::free(blob.cast()) }
+    if head(blob).holders.fetch_sub(1, Ordering::AcqRel) > 1 {
+        return;
+    }
+    let counter = head(blob).left_to.load(Ordering::Relaxed);
+    if !counter.is_null() {
+        // SAFETY: it came from `Arc::into_raw` in `leave`, and is taken back here alone: only one holder is the last.
+        let counter = unsafe { Arc::from_raw(counter.cast_const()) };
+        counter.fetch_sub(charged_bytes(blob), Ordering::Relaxed);
+    }
+    // SAFETY: as for `resize`: the last holder has let go.
+    unsafe { libc::free(blob.sub(HEAD_BYTES).cast()) }
 }
 
-/// Bytes that can be used in the block, at least what was asked for.
+/// The store lets go. If others hold the blob still, its bytes are counted in `left` until the last of them lets go.
+pub(crate) fn leave(blob: *mut u8, left: &Arc<AtomicU64>) {
+    if is_shared(blob) {
+        // Before letting go: whoever is the last finds it.
+        left.fetch_add(charged_bytes(blob), Ordering::Relaxed);
+        head(blob).left_to.store(Arc::into_raw(left.clone()).cast_mut(), Ordering::Relaxed);
+    }
+    give_back(blob);
+}
+
+/// Bytes that can be used in the blob, at least what was asked for.
 pub(crate) fn usable_bytes(blob: *mut u8) -> usize {
-    // SAFETY: as for `resize`.
-    unsafe { libc::malloc_usable_size(blob.cast()) }
+    // SAFETY: as for `head`.
+    unsafe { libc::malloc_usable_size(blob.sub(HEAD_BYTES).cast()) - HEAD_BYTES }
 }
 
-/// What the block takes from the process, its allocator's header included.
+/// What the blob takes from the process, its head and its allocator's included.
 pub(crate) fn charged_bytes(blob: *mut u8) -> u64 {
-    usable_bytes(blob) as u64 + BLOCK_HEADER_BYTES
+    (usable_bytes(blob) + HEAD_BYTES) as u64 + BLOCK_HEADER_BYTES
 }
 
-/// What a block of so many bytes is going to take, about.
+/// What a blob of so many bytes is going to take, about.
 pub(crate) fn charged_bytes_ahead(bytes: usize) -> u64 {
-    (bytes as u64).next_multiple_of(16) + 2 * BLOCK_HEADER_BYTES
+    ((bytes + HEAD_BYTES) as u64).next_multiple_of(16) + 2 * BLOCK_HEADER_BYTES
+}
+
+/// Bytes in a blob that stay as they are and where they are for as long as this lives, on any thread. Cloning counts one
+/// holder more and copies nothing.
+pub struct Lent {
+    blob: NonNull<u8>,
+    start: u32,
+    len: u32,
+}
+
+// SAFETY: what is held is only read, its holders are counted with atomics, and the C allocator frees on any thread.
+unsafe impl Send for Lent {}
+// SAFETY: as above.
+unsafe impl Sync for Lent {}
+
+impl Lent {
+    /// The bytes from `start` on of a blob that the caller holds. They must have been written.
+    pub(crate) fn of(blob: *mut u8, start: usize, len: usize) -> Lent {
+        debug_assert!(start + len <= usable_bytes(blob));
+        head(blob).holders.fetch_add(1, Ordering::Relaxed);
+        Lent { blob: NonNull::new(blob).expect("a blob"), start: start as u32, len: len as u32 }
+    }
+
+    /// The blob.
+    pub(crate) fn blob(&self) -> *mut u8 {
+        self.blob.as_ptr()
+    }
+
+    /// Where these bytes begin in the blob.
+    pub(crate) fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    /// Some of these bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there are none at `range`.
+    pub fn part(&self, range: Range<usize>) -> Lent {
+        assert!(range.start <= range.end && range.end <= self.len(), "{range:?} of {}", self.len());
+        Lent::of(self.blob(), self.start() + range.start, range.len())
+    }
+
+    /// Where `bytes` lie in these, if they do.
+    pub fn find(&self, bytes: &[u8]) -> Option<Range<usize>> {
+        let start = (bytes.as_ptr() as usize).checked_sub(self.as_ptr() as usize)?;
+        let range = start..start.checked_add(bytes.len())?;
+        (range.end <= self.len()).then_some(range)
+    }
+
+    /// What the whole blob takes from the process.
+    pub fn charged_bytes(&self) -> u64 {
+        charged_bytes(self.blob())
+    }
+
+    /// Of what the blob takes, the share of each of those who hold it, if the store has let go of it; else 0, as the
+    /// store counts it.
+    pub fn share_bytes(&self) -> u64 {
+        let head = head(self.blob());
+        if head.left_to.load(Ordering::Relaxed).is_null() {
+            return 0;
+        }
+        self.charged_bytes() / u64::from(head.holders.load(Ordering::Relaxed).max(1))
+    }
+}
+
+impl Clone for Lent {
+    fn clone(&self) -> Lent {
+        Lent::of(self.blob(), self.start(), self.len())
+    }
+}
+
+impl Deref for Lent {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the bytes were written before they were lent, and a blob with several holders is not written; nor is
+        // one whose only holder is this, as only the store and a `Draft` write, and those hold it then too.
+        unsafe { std::slice::from_raw_parts(self.blob.as_ptr().add(self.start as usize), self.len as usize) }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        give_back(self.blob());
+    }
+}
+
+impl std::fmt::Debug for Lent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lent({} bytes)", self.len)
+    }
+}
+
+/// A blob that is being filled, to be lent or adopted by a store.
+///
+/// It grows as bytes come: of what is expected a MiB is taken at once, and then never more than twice what has come.
+pub struct Draft {
+    blob: NonNull<u8>,
+    len: usize,
+    room: usize,
+    expected: usize,
+}
+
+// SAFETY: it is the only holder of its blob, and the C allocator frees on any thread.
+unsafe impl Send for Draft {}
+
+impl Draft {
+    /// An empty one for so many bytes. `None`: the process has no more memory.
+    pub fn new(expected: usize) -> Option<Draft> {
+        let room = expected.min(DRAFT_BYTES_FIRST);
+        let blob = NonNull::new(take(room)?)?;
+        Some(Draft { blob, len: 0, room, expected })
+    }
+
+    /// How many bytes it is for.
+    pub fn expected(&self) -> usize {
+        self.expected
+    }
+
+    /// More bytes are expected than was thought.
+    pub fn expect(&mut self, bytes: usize) {
+        self.expected = self.expected.max(bytes);
+    }
+
+    /// What the blob takes from the process.
+    pub fn charged_bytes(&self) -> u64 {
+        charged_bytes(self.blob.as_ptr())
+    }
+
+    /// Takes as many of `bytes` as are still expected and says how many that were. `None`: the process has no more memory.
+    ///
+    /// # Panics
+    ///
+    /// If what has come so far is lent.
+    pub fn fill(&mut self, bytes: &[u8]) -> Option<usize> {
+        assert!(!is_shared(self.blob.as_ptr()), "what is lent does not change");
+        let taken = bytes.len().min(self.expected - self.len);
+        if self.len + taken > self.room {
+            let room = (2 * self.room).max(self.len + taken).min(self.expected);
+            self.blob = NonNull::new(resize(self.blob.as_ptr(), room)?)?;
+            self.room = room;
+        }
+        // SAFETY: `len + taken <= room`, for which the blob was made; it has no other holder, so that `bytes` lie
+        // elsewhere and nobody reads it.
+        unsafe { bytes.as_ptr().copy_to_nonoverlapping(self.blob.as_ptr().add(self.len), taken) };
+        self.len += taken;
+        Some(taken)
+    }
+
+    /// What has come, to be read and adopted. Nothing more can be filled in as long as it is lent.
+    pub fn lend(&self) -> Lent {
+        Lent::of(self.blob.as_ptr(), 0, self.len)
+    }
+}
+
+impl Deref for Draft {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the first `len` bytes were written.
+        unsafe { std::slice::from_raw_parts(self.blob.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        give_back(self.blob.as_ptr());
+    }
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Draft({} of {} bytes)", self.len, self.expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_lives_as_long_as_its_last_holder_and_is_counted_meanwhile() {
+        let left = Arc::new(AtomicU64::new(0));
+        let blob = take(100).unwrap();
+        assert!(!is_shared(blob));
+        leave(blob, &left);
+        assert_eq!(left.load(Ordering::Relaxed), 0, "nobody else held it");
+
+        let mut draft = Draft::new(100_000).unwrap();
+        assert_eq!(draft.fill(&[7; 100_001]), Some(100_000));
+        let whole = draft.lend();
+        drop(draft);
+        let part = whole.part(5..99_000);
+        let blob = Lent::of(whole.blob(), 0, 0);
+        let bytes = whole.charged_bytes();
+        std::mem::forget(blob);
+        assert_eq!(whole.share_bytes(), 0);
+        leave(whole.blob(), &left);
+        assert_eq!((left.load(Ordering::Relaxed), whole.share_bytes()), (bytes, bytes / 2));
+        drop(whole);
+        assert_eq!((part.len(), part[0], part.share_bytes()), (98_995, 7, bytes));
+        std::thread::spawn(move || drop(part)).join().unwrap();
+        assert_eq!((left.load(Ordering::Relaxed), Arc::strong_count(&left)), (0, 1));
+    }
+
+    #[test]
+    fn a_draft_takes_little_before_much_has_come() {
+        let mut draft = Draft::new(1 << 30).unwrap();
+        assert!(draft.charged_bytes() < 2 << 20);
+        let piece: Vec<u8> = (0..70_001).map(|at| at as u8).collect();
+        let mut all = Vec::new();
+        while all.len() < 5 << 20 {
+            assert_eq!(draft.fill(&piece), Some(piece.len()));
+            all.extend_from_slice(&piece);
+            assert!(draft.charged_bytes() <= (2 * all.len()).max(2 << 20) as u64 + 8192);
+        }
+        assert!(draft[..] == all[..]);
+        draft.expect(5);
+        assert_eq!(draft.expected(), 1 << 30);
+        let lent = draft.lend();
+        assert_eq!(lent.find(&lent[3..9]), Some(3..9));
+        assert_eq!((lent.find(&all), lent.part(4..4).find(&lent[4..5])), (None, None));
+    }
 }

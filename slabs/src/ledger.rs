@@ -15,15 +15,23 @@ pub struct Ledger {
     pub order: u64,
     /// Records per page and class, and the pins.
     pub tables: u64,
-    /// What the caller charged: collections and buffers.
+    /// What the caller charged: collections.
     pub heap: u64,
-    /// The limit.
+    /// The caller's buffers, and large values that somebody reads still although their items are gone. No data is evicted
+    /// for them.
+    pub buffers: u64,
+    /// The limit of all but the buffers.
     pub budget: u64,
 }
 
 impl Ledger {
     /// Everything that counts against the budget.
-    pub fn total(&self) -> u64 {
+    pub fn data(&self) -> u64 {
         self.pages + self.index + self.large + self.ghosts + self.order + self.tables + self.heap
+    }
+
+    /// All memory: data and buffers.
+    pub fn total(&self) -> u64 {
+        self.data() + self.buffers
     }
 }

@@ -33,11 +33,13 @@
 //! the [`Ledger`], which stays within the budget but for one page and one large value: a large value may be taken before
 //! its room is made, which the following writes (and [`Store::settle`]) then do in steps. What pins hold comes on top.
 //! Heap structures of the caller's count as much as it says with [`Store::charge`]. Several writes are made together or
-//! not at all by finding room for each first ([`Store::stage`]).
+//! not at all by finding room for each first ([`Store::stage`]). The caller's buffers ([`Store::set_buffer_bytes`]) and
+//! values that were lent ([`Item::lend`]) and have left the store are in the ledger, but not in the budget: no data is
+//! evicted for them.
 //!
 //! # Limits
 //!
-//! Keys up to 65,535 bytes, values up to 512 MiB, 256 databases, 64 GiB a store. Handles count 4 bytes in arenas up to
+//! Keys up to 65,535 bytes, values up to 1 GiB, 256 databases, 64 GiB a store. Handles count 4 bytes in arenas up to
 //! 16 GiB, 8 up to 32 GiB, 16 above, and chunks are multiples of that.
 //!
 //! # What it must show, and how to see it
@@ -88,6 +90,7 @@ mod store;
 
 pub use hash::{Hasher, Key};
 pub use item::Item;
+pub use large::{Draft, Lent};
 pub use ledger::Ledger;
 pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Meta, Refused};
 pub use options::{BuildError, EvictionGoal, Options, Policy, UnknownPolicy, VALUE_BYTES_MAX};

@@ -12,7 +12,7 @@ pub struct Options {
     /// is larger. Reserves addresses, not memory. Above 16 GiB chunks are rounded to 8 bytes instead of 4, above
     /// 32 GiB to 16.
     pub reserve_bytes: u64,
-    /// The largest value that is taken, up to 512 MiB.
+    /// The largest value that is taken, up to 1 GiB.
     pub item_bytes_max: u64,
     /// What may be evicted.
     pub policy: Policy,
@@ -38,8 +38,8 @@ impl Default for Options {
     }
 }
 
-/// The largest value that a store can be told to take: 512 MiB, as Redis has it.
-pub const VALUE_BYTES_MAX: u64 = 512 << 20;
+/// The largest value that a store can be told to take: 1 GiB, memcached's largest `item_size_max`.
+pub const VALUE_BYTES_MAX: u64 = 1 << 30;
 
 /// What may be evicted when memory runs out.
 ///
@@ -104,7 +104,7 @@ pub enum BuildError {
         /// The largest budget that works.
         maximum_bytes: u64,
     },
-    /// `item_bytes_max` is above 512 MiB.
+    /// `item_bytes_max` is above 1 GiB.
     ItemLimitTooLarge,
     /// The kernel did not give the address range (errno).
     Reserve(i32),

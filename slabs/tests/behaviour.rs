@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use slabs::{Change, Key, Kind, Meta, Options, Policy, Refused, Store};
+use slabs::{Change, Draft, Key, Kind, Meta, Options, Policy, Refused, Store};
 
 fn store(budget_bytes: u64) -> Store {
     Store::new(&Options { budget_bytes, huge_pages: false, ..Options::default() }).unwrap()
@@ -103,6 +103,59 @@ fn a_pinned_value_stays_whatever_happens_to_its_item() {
         drop(store);
         assert_eq!((&two[..], &four[..]), (&value[..], &vec![9; length][..]));
     }
+}
+
+#[test]
+fn an_adopted_value_is_its_block_and_can_be_changed_like_any_other() {
+    let mut store = store(4 << 20);
+    let hasher = store.hasher().clone();
+    let key = Key::new(&hasher, 0, b"key");
+    let block = |value: &[u8]| {
+        let mut draft = Draft::new(value.len() + 8).unwrap();
+        for part in [&b"<key>"[..], value, b"end"] {
+            assert_eq!(draft.fill(part), Some(part.len()));
+        }
+        draft.lend()
+    };
+    let meta = Meta { client_flags: 5, ..Meta::default() };
+    let first = block(&[1; 100_000]);
+    store.adopt(&key, &first, 1, 5..100_005, &meta, 1).unwrap();
+    let held = store.ledger().large;
+    assert_eq!(held, first.charged_bytes());
+    let lent = store.get(&key, 1).unwrap().lend().unwrap();
+    assert_eq!(lent.as_ptr(), first[5..].as_ptr(), "nothing was copied");
+    // Lent as it is, it is not written: a change has memory of its own.
+    store.value_mut(&key, 1).unwrap()[0] = 2;
+    assert_eq!((lent[0], store.get(&key, 1).unwrap().value()[0]), (1, 2));
+    assert_eq!(store.lent_bytes(), first.charged_bytes());
+    drop((lent, first));
+    assert_eq!(store.lent_bytes(), 0);
+
+    let second = block(&[3; 100_000]);
+    store.adopt(&key, &second, 1, 5..100_005, &Meta::default(), 1).unwrap();
+    drop(second);
+    let before = store.get(&key, 1).unwrap().value().as_ptr();
+    store.value_mut(&key, 1).unwrap()[99_999] = 4;
+    assert_eq!(store.get(&key, 1).unwrap().value().as_ptr(), before, "nobody else reads it");
+    assert_eq!(store.append(&key, &[5; 50_000], 1), Ok(Some(150_000)));
+    assert_eq!(store.prepend(&key, &[6; 5], 1), Ok(Some(150_005)));
+    let expected = [&[6; 5][..], &[3; 99_999], &[4], &[5; 50_000]].concat();
+    let item = store.get(&key, 1).unwrap();
+    assert!(item.value() == expected && item.key() == b"key");
+    assert!(store.set_expiry(&key, 50, Change::Keep, 1).unwrap());
+    assert!(store.get(&key, 1).unwrap().value() == expected);
+
+    // Small ones are copied; one over the budget is refused and the old value stays.
+    let small = Key::new(&hasher, 0, b"k");
+    let third = block(&[7; 10]);
+    store.adopt(&small, &third, 1, 5..15, &meta, 1).unwrap();
+    assert_eq!(store.get(&small, 1).unwrap().value(), [7; 10]);
+    let huge = block(&vec![8; 5 << 20]);
+    let refused = store.adopt(&key, &huge, 1, 5..5 + (5 << 20), &meta, 1);
+    assert_eq!(refused, Err(Refused::ValueTooLarge));
+    assert!(store.get(&key, 1).unwrap().value() == expected);
+    store.clear();
+    assert_eq!(store.ledger().large, 0);
 }
 
 #[test]

@@ -74,8 +74,8 @@ fn values_at_the_borders_of_all_classes_come_back() {
 }
 
 #[test]
-fn a_value_of_512_mib_is_kept_and_one_byte_more_is_not() {
-    let mut store = store(700 << 20);
+fn a_value_of_a_gib_is_kept_and_one_byte_more_is_not() {
+    let mut store = store(1300 << 20);
     let hasher = store.hasher().clone();
     let key = Key::new(&hasher, 0, b"huge");
     put(&mut store, b"small", b"value").unwrap();

@@ -138,7 +138,12 @@ impl Core {
                 self.refuse(id, client, &Fault::text("ERR Command not allowed inside a transaction"));
                 return Gate::Answered;
             }
-            multi.queue.push(Queued::copy_of(row, args));
+            let queued = Queued::copy_of(row, args);
+            self.connections[id as usize].queued_bytes += queued.memory_bytes();
+            multi.queue.push(queued);
+            // Counted at the end of the turn, also where nothing is answered.
+            self.mark_dirty(id);
+            let session = self.sessions.get(id).expect("a connection has a session");
             let muted = session.reply != ReplyMode::On;
             self.answer(id, client, muted, |reply| reply.simple("QUEUED"));
             return Gate::Answered;

@@ -2,7 +2,7 @@
 
 use super::{Core, DOOR_MEMCACHE};
 use crate::connection::{Closing, Connection, Held, Hold};
-use crate::limits::{INPUT_HELD_BYTES, LARGE_INPUT_BYTES, OUTPUT_SOFT_BYTES};
+use crate::limits::{INPUT_HELD_BYTES, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
 use crate::protocol::Proto;
 use crate::protocol::binary::{Header, Status};
@@ -40,11 +40,10 @@ impl Events for Core {
         if connection.closing != Closing::No {
             return;
         }
-        if connection.held.is_empty() {
-            let used = if connection.serves() { self.serve(id, bytes) } else { 0 };
-            if used < bytes.len() {
-                self.hold_input(id, &bytes[used..]);
-            }
+        if connection.incoming.is_some() {
+            self.receive_long(id, bytes);
+        } else if connection.held.is_empty() {
+            self.take_input(id, bytes);
         } else {
             connection.held.push(bytes, Vec::new);
             if connection.serves() {
@@ -52,24 +51,25 @@ impl Events for Core {
             }
         }
         self.push_back(id);
-        if self.connections[id as usize].held.len() > LARGE_INPUT_BYTES {
-            self.watch_large_input(id);
-        }
     }
 
     fn sent(&mut self, socket: Socket, buffer: Vec<u8>) {
         self.refresh_now();
         let id = socket.0;
-        self.metrics().add(Counter::BytesOut, buffer.len() as u64);
+        let bytes = self.connections[id as usize].sending_bytes as u64;
+        self.metrics().add(Counter::BytesOut, bytes);
         if let Some(session) = self.sessions.get_mut(id) {
-            session.bytes_out += buffer.len() as u64;
+            session.bytes_out += bytes;
         }
         self.pool.give(buffer);
         let mono_us = self.now.mono_us;
         let connection = &mut self.connections[id as usize];
         connection.sending = false;
+        connection.sending_capacity = 0;
+        connection.sending_pieces_bytes = 0;
         connection.moved_us = mono_us;
-        if connection.hold == Hold::Output && connection.out.len() < OUTPUT_SOFT_BYTES {
+        self.buffers.recount(connection);
+        if connection.hold == Hold::Output && connection.output_bytes() < OUTPUT_SOFT_BYTES {
             connection.hold = Hold::None;
             self.mark_ready(id);
         }
@@ -89,6 +89,7 @@ impl Events for Core {
         self.refresh_now();
         let id = socket.0;
         let connection = std::mem::replace(&mut self.connections[id as usize], Connection::free());
+        self.buffers.forget(&connection);
         // The lists still name the slot until the turn ends.
         self.connections[id as usize].dirty = connection.dirty;
         self.connections[id as usize].ready = connection.ready;
@@ -121,51 +122,64 @@ impl Events for Core {
 }
 
 impl Core {
-    /// Keeps input that cannot be served now.
-    fn hold_input(&mut self, id: SessionId, rest: &[u8]) {
-        let connection = &mut self.connections[id as usize];
-        if connection.closing != Closing::No {
-            return;
+    /// Serves input that nothing waits before, and keeps what cannot be served now.
+    #[inline]
+    pub(super) fn take_input(&mut self, id: SessionId, bytes: &[u8]) {
+        let used = if self.connections[id as usize].serves() { self.serve(id, bytes) } else { 0 };
+        if used < bytes.len() {
+            self.hold_input(id, &bytes[used..]);
         }
-        connection.held.push(rest, || self.pool.take());
     }
 
-    /// Large requests that are still coming take a share of the memory at most; beyond it the client whose
-    /// request grows is told and closed, and nobody's keys are evicted for it.
+    fn hold_input(&mut self, id: SessionId, rest: &[u8]) {
+        if self.connections[id as usize].closing != Closing::No || self.begin_draft(id, rest) {
+            return;
+        }
+        let connection = &mut self.connections[id as usize];
+        connection.held.push(rest, || self.pool.take());
+        // Its buffers are counted at the end of the turn.
+        self.mark_dirty(id);
+    }
+
+    /// A request is longer than may be kept of it before it is there: the client is told and closed, and nobody's keys
+    /// are evicted for it.
     #[cold]
-    fn watch_large_input(&mut self, id: SessionId) {
-        if !self.large_inputs.contains(&id) {
-            self.large_inputs.push(id);
-        }
-        let connections = &self.connections;
-        self.large_inputs.retain(|&id| connections[id as usize].held.len() > LARGE_INPUT_BYTES);
-        let held: usize = self.large_inputs.iter().map(|&id| connections[id as usize].held.len()).sum();
-        if held as u64 > self.inputs_bytes_max {
-            let client = self.client(id);
-            let packet = Header::read(self.connections[id as usize].held.rest());
-            self.answer(id, &client, false, |reply| match client.proto() {
-                Proto::MemcacheBinary => {
-                    packet.iter().for_each(|to| reply.packet_error(to, Status::NoMemory));
-                }
-                Proto::Memcache => reply.line("SERVER_ERROR out of memory reading request"),
-                _ => reply.error(
-                    "ERR Protocol error: requests that are still coming exceed their share of maxmemory",
-                ),
-            });
-            let connection = &mut self.connections[id as usize];
-            connection.held = Held::default();
-            connection.closing = Closing::AfterReplies;
-            self.mark_dirty(id);
-        }
+    pub(super) fn refuse_input(&mut self, id: SessionId) {
+        let client = self.client(id);
+        self.metrics().add(Counter::QueryLimitDisconnections, 1);
+        let connection = &self.connections[id as usize];
+        let packet = match &connection.incoming {
+            Some(draft) => Header::read(draft),
+            None => Header::read(connection.held.rest()),
+        };
+        self.answer(id, &client, false, |reply| match client.proto() {
+            Proto::MemcacheBinary => {
+                packet.iter().for_each(|to| reply.packet_error(to, Status::NoMemory));
+            }
+            Proto::Memcache => reply.line("SERVER_ERROR out of memory reading request"),
+            _ => reply
+                .error("ERR Protocol error: requests that are still coming exceed their share of maxmemory"),
+        });
+        let connection = &mut self.connections[id as usize];
+        connection.held = Held::default();
+        connection.incoming = None;
+        connection.closing = Closing::AfterReplies;
+        self.mark_dirty(id);
     }
 
     /// Stops reading from a client whose requests wait, once enough of them do.
     fn push_back(&mut self, id: SessionId) {
         let connection = &mut self.connections[id as usize];
         let waits = !connection.serves();
-        if waits && !connection.paused && connection.held.len() > INPUT_HELD_BYTES {
+        let held = connection.held.len();
+        if waits && !connection.paused && held > INPUT_HELD_BYTES {
             connection.paused = true;
             self.throttles.push((id, true));
+        }
+        if held as u64 > self.inputs_bytes_max {
+            self.refuse_input(id);
+        } else if held > 0 {
+            self.mark_dirty(id);
         }
     }
 
@@ -175,15 +189,22 @@ impl Core {
         if !self.connections[id as usize].serves() {
             return;
         }
+        while self.connections[id as usize].incoming.is_some() {
+            if !self.serve_draft(id) {
+                return;
+            }
+        }
         let mut held = std::mem::take(&mut self.connections[id as usize].held);
         let used = self.serve(id, held.rest());
-        let connection = &mut self.connections[id as usize];
-        if used == held.len() || connection.closing != Closing::No {
+        let closing = self.connections[id as usize].closing != Closing::No;
+        if used == held.len() || closing || self.begin_draft(id, &held.rest()[used..]) {
             self.pool.give(held.into_buffer());
         } else {
             held.pass(used);
-            connection.held = held;
+            self.connections[id as usize].held = held;
         }
+        // Its buffers have changed, and are counted at the end of the turn.
+        self.mark_dirty(id);
         let connection = &mut self.connections[id as usize];
         if connection.paused && connection.serves() {
             connection.paused = false;

@@ -56,10 +56,13 @@ impl Core {
         let at_once = connection.line.is_empty();
         let target = if at_once { &mut connection.out } else { connection.line.open_reply() };
         let start = target.len();
-        match run(&mut self.shard, &self.shared, &mut Reply::new(target, client.proto())) {
+        let mut pieces = Vec::new();
+        let mut reply = Reply::with_pieces(target, &mut pieces, client.proto());
+        match run(&mut self.shard, &self.shared, &mut reply) {
             Ok(outcome) => self.shard.traffic.changes += u64::from(outcome.changed),
             Err(fault) => {
                 target.truncate(start);
+                pieces.clear();
                 fault.write(&mut Reply::new(target, client.proto()));
                 self.count_failure(row, &fault);
             }
@@ -68,8 +71,11 @@ impl Core {
         let target = if at_once { &mut connection.out } else { connection.line.open_reply() };
         if muted {
             target.truncate(start);
+            pieces.clear();
         }
-        if !at_once {
+        if !pieces.is_empty() {
+            connection.add_reply_pieces(at_once, start, pieces);
+        } else if !at_once {
             connection.line.close_reply(start);
         }
     }

@@ -1,10 +1,15 @@
 //! What cores send each other, and what a core does with what it gets.
 
 use super::Core;
-use crate::connection::Hold;
+use crate::connection::{Connection, Hold};
+use crate::limits::DRAFT_BYTES_MIN;
 use crate::mesh::parcel;
+use crate::metrics::Counter;
+use crate::pieces::Piece;
+use crate::protocol::{Proto, Span};
 use crate::reactor::Door;
 use crate::transaction::{FromShard, Ticket, ToShard};
+use slabs::Lent;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -14,6 +19,10 @@ pub enum Mail {
     Requests(Vec<u8>),
     /// Replies to such requests.
     Replies(Vec<u8>),
+    /// One request for the receiver's shard that came in a block of its own.
+    LongRequest(Box<LongRequest>),
+    /// A reply with large values in it.
+    LargeReply(Box<LargeReply>),
     /// To the receiver's shard, about a multi-shard command.
     ToShard(Ticket, ToShard),
     /// To the coordinator of a multi-shard command.
@@ -24,9 +33,54 @@ pub enum Mail {
     Monitor(Arc<[u8]>),
 }
 
+/// A request that lies in a block, which travels with it.
+pub struct LongRequest {
+    /// The block's part that is the request.
+    pub block: Lent,
+    /// Where its arguments are.
+    pub spans: Vec<Span>,
+    /// The rest, as in a parcel.
+    pub origin: parcel::Origin,
+    /// See `origin`.
+    pub row: u16,
+    /// See `origin`.
+    pub db: u8,
+    /// See `origin`.
+    pub proto: Proto,
+    /// See `origin`.
+    pub touch: bool,
+    /// See `origin`.
+    pub hash: u64,
+}
+
+/// A reply whose large values are sent from where they lie.
+pub struct LargeReply {
+    /// Where it belongs.
+    pub origin: parcel::Origin,
+    /// Its bytes.
+    pub text: Vec<u8>,
+    /// The values between them.
+    pub pieces: Vec<Piece>,
+}
+
+impl Mail {
+    /// Bytes of buffers that travel with it. Lent values belong to their stores.
+    pub fn buffer_bytes(&self) -> u64 {
+        match self {
+            Mail::Requests(bytes) | Mail::Replies(bytes) => bytes.capacity() as u64,
+            Mail::LongRequest(request) => request.block.charged_bytes(),
+            Mail::LargeReply(reply) => reply.text.capacity() as u64,
+            _ => 0,
+        }
+    }
+}
+
 impl Core {
     /// Puts a request for another core's shard into this turn's parcel to it.
     pub(super) fn send_request(&mut self, to: u16, request: &parcel::Request<'_>) {
+        if self.shard.offer.is_some() && self.send_block(to, request) {
+            return;
+        }
         if let Some(Mail::Requests(open)) = self.mesh.open_mail(to) {
             parcel::put_request(open, request);
             return;
@@ -34,6 +88,35 @@ impl Core {
         let mut fresh = self.pool.take();
         parcel::put_request(&mut fresh, request);
         self.post(to, Mail::Requests(fresh));
+    }
+
+    /// Sends a request that lies in the block on offer, with the block. False: it does not, or is small.
+    #[cold]
+    fn send_block(&mut self, to: u16, request: &parcel::Request<'_>) -> bool {
+        let args = request.args;
+        let Some(block) = &self.shard.offer else { return false };
+        let Some(range) = block.find(args.bytes()).filter(|range| range.len() >= DRAFT_BYTES_MIN) else {
+            return false;
+        };
+        let &parcel::Request { origin, row, db, proto, touch, hash, .. } = request;
+        let (block, spans) = (block.part(range), args.spans().to_vec());
+        self.post(
+            to,
+            Mail::LongRequest(Box::new(LongRequest { block, spans, origin, row, db, proto, touch, hash })),
+        );
+        true
+    }
+
+    /// Sends a reply with large values to the core of its client, or gives it to the client where that is here.
+    #[cold]
+    pub(super) fn send_large_reply(&mut self, to: u16, reply: LargeReply) {
+        if to == self.index {
+            self.fill_with(reply.origin, reply.text.len(), |connection| {
+                connection.fill_large(reply.origin.sequence, reply.text, reply.pieces);
+            });
+        } else {
+            self.post(to, Mail::LargeReply(Box::new(reply)));
+        }
     }
 
     /// Sends a reply to the core of its client, or gives it to the client where that is here.
@@ -82,6 +165,9 @@ impl Core {
     }
 
     fn open(&mut self, from: u16, mail: Mail) {
+        if from != self.index {
+            self.metrics().add(Counter::MailBytesOpened, mail.buffer_bytes());
+        }
         match mail {
             Mail::Requests(bytes) => {
                 self.serve_parcel(from, &bytes);
@@ -94,6 +180,8 @@ impl Core {
                 }
                 self.pool.give(bytes);
             }
+            Mail::LongRequest(request) => self.serve_long_request(from, &request),
+            Mail::LargeReply(reply) => self.send_large_reply(self.index, *reply),
             Mail::ToShard(ticket, message) => self.serve_coordinator(ticket, message),
             Mail::FromShard(ticket, answer) => self.coordinate(from, ticket, answer),
             Mail::Client(descriptor, door) => self.newcomers.push((descriptor, door)),
@@ -103,6 +191,11 @@ impl Core {
 
     /// Gives a reply that was made elsewhere to its client, if that is still there.
     pub(super) fn fill(&mut self, origin: parcel::Origin, bytes: &[u8]) {
+        self.fill_with(origin, bytes.len(), |connection| connection.fill(origin.sequence, bytes));
+    }
+
+    #[inline]
+    fn fill_with(&mut self, origin: parcel::Origin, len: usize, fill: impl FnOnce(&mut Connection)) {
         let id = origin.connection;
         let Some(connection) = self.connections.get_mut(id as usize) else { return };
         if connection.client_id as u32 != origin.client || connection.client_id == 0 {
@@ -111,8 +204,8 @@ impl Core {
         if connection.out.capacity() == 0 {
             connection.out = self.pool.take();
         }
-        connection.reply_bytes_max = connection.reply_bytes_max.max(bytes.len() as u32).max(1);
-        connection.line.fill(origin.sequence, bytes, &mut connection.out);
+        connection.reply_bytes_max = connection.reply_bytes_max.max(len as u32).max(1);
+        fill(connection);
         let drained = match connection.hold {
             Hold::Hops => connection.line.len() <= connection.hops_max() / 2,
             // Nothing is left to be sent, so no send will end the hold: the last replies were not wanted.

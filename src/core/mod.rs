@@ -15,14 +15,18 @@
 //! | `shard_side` | what other cores' requests ask of this shard; who waits for keys |
 //! | `coordinate` | multi-shard commands of this core's clients |
 //! | `spread` | those that are the same for each of many keys |
+//! | `incoming` | long requests |
 //! | `mail` | what cores send each other |
 //! | `turn` | the end of a turn: timers, replies, wakes, closes |
 //! | `monitor` | lines for `MONITOR` |
 //! | `pool` | buffers for reuse |
+//! | `buffers` | what all buffers take, and who has to go when that is too much |
 
+mod buffers;
 mod coordinate;
 mod dispatch;
 mod events;
+mod incoming;
 mod keyed;
 mod mail;
 mod monitor;
@@ -106,14 +110,16 @@ pub struct Core {
     dirty: Vec<SessionId>,
     /// Connections whose held input may be served.
     ready: Vec<SessionId>,
-    /// Connections with a large request that is still coming.
-    large_inputs: Vec<SessionId>,
-    /// What they may hold together, bytes.
+    /// What all buffers of this core take.
+    buffers: buffers::Buffers,
+    /// What a request may take before it is there, bytes.
     inputs_bytes_max: u64,
     /// Clients to be adopted at the end of the turn.
     newcomers: Vec<(OwnedFd, Door)>,
     /// Connections whose reading is to be paused (true) or resumed.
     throttles: Vec<(SessionId, bool)>,
+    /// Connections whose output may have stopped moving: the driver is to say.
+    suspects: Vec<SessionId>,
     /// Connections held by a pause or a sleep.
     sleepers: Vec<SessionId>,
     /// Multi-shard commands of this core's clients.
@@ -165,10 +171,11 @@ impl Core {
             key_shards: Vec::new(),
             dirty: Vec::new(),
             ready: Vec::new(),
-            large_inputs: Vec::new(),
+            buffers: buffers::Buffers::default(),
             inputs_bytes_max: u64::MAX,
             newcomers: Vec::new(),
             throttles: Vec::new(),
+            suspects: Vec::new(),
             sleepers: Vec::new(),
             running: Vec::new(),
             running_free: Vec::new(),

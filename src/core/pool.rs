@@ -6,13 +6,16 @@ use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX};
 #[derive(Debug, Default)]
 pub struct Pool {
     spare: Vec<Vec<u8>>,
+    bytes: usize,
 }
 
 impl Pool {
     /// An empty buffer.
     #[inline]
     pub fn take(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+        let buffer = self.spare.pop().unwrap_or_default();
+        self.bytes -= buffer.capacity();
+        buffer
     }
 
     /// Takes a buffer back. One that has grown large is not kept.
@@ -21,12 +24,19 @@ impl Pool {
         if self.spare.len() < POOLED_BUFFERS_MAX && (1..=POOLED_BUFFER_BYTES_MAX).contains(&buffer.capacity())
         {
             buffer.clear();
+            self.bytes += buffer.capacity();
             self.spare.push(buffer);
         }
     }
 
     /// Bytes held.
+    #[inline]
     pub fn bytes(&self) -> usize {
-        self.spare.iter().map(Vec::capacity).sum()
+        self.bytes
+    }
+
+    /// Gives all of them back.
+    pub fn clear(&mut self) {
+        *self = Pool::default();
     }
 }

@@ -257,7 +257,7 @@ impl Core {
         self.batch = batch;
         self.spans = spans;
         let connection = &mut self.connections[id as usize];
-        if !connection.out.is_empty() || connection.closing != Closing::No {
+        if !connection.out.is_empty() || !connection.line.is_empty() || connection.closing != Closing::No {
             self.mark_dirty(id);
         } else if connection.out.capacity() > 0 {
             // Half a request, or one without a reply: who waits holds no buffer.
@@ -372,7 +372,7 @@ impl Core {
         if connection.hold != Hold::None {
             return;
         }
-        if connection.out.len() + connection.line.bytes() > OUTPUT_SOFT_BYTES {
+        if connection.output_bytes() > OUTPUT_SOFT_BYTES {
             connection.hold = Hold::Output;
         } else if connection.line.len() > connection.hops_max()
             || self.mesh.is_congested() && !connection.line.is_empty()

@@ -1,11 +1,13 @@
 //! What other cores ask of this shard: parcels of requests, claims and work of multi-shard commands;
 //! and who waits here for keys that are held.
 
+use super::mail::{LargeReply, LongRequest};
 use super::{Core, Mail};
 use crate::command::run::run_here;
 use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, stores};
 use crate::mesh::parcel::{self, Origin, Request};
-use crate::protocol::{Proto, Reply};
+use crate::pieces::Piece;
+use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, Watched};
 use crate::shard::Key;
 use crate::shard::locks::{ClaimId, Claimed, Mode};
@@ -62,8 +64,16 @@ impl Core {
                 continue;
             }
             let mark = parcel::begin_reply(&mut replies, request.origin);
-            self.run_request(&request, &mut replies);
-            parcel::end_reply(&mut replies, mark);
+            let mut pieces = Vec::new();
+            self.run_request(&request, &mut replies, &mut pieces);
+            if pieces.is_empty() {
+                parcel::end_reply(&mut replies, mark);
+            } else {
+                let text = replies.split_off(mark);
+                parcel::cancel_reply(&mut replies);
+                pieces.iter_mut().for_each(|piece| piece.at -= mark);
+                self.send_large_reply(from, LargeReply { origin: request.origin, text, pieces });
+            }
         }
         spans.clear();
         self.part_spans = spans;
@@ -74,11 +84,37 @@ impl Core {
         }
     }
 
-    /// Runs a request that came from a core, this one included, and appends its reply.
-    fn run_request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) {
+    /// Executes a request that came in a block.
+    #[cold]
+    pub(super) fn serve_long_request(&mut self, from: u16, long: &LongRequest) {
+        let &LongRequest { origin, row, db, proto, touch, hash, .. } = long;
+        let args = Args::new(&long.block, &long.spans);
+        let request = Request { origin, row, db, proto, touch, hash, args };
+        if !self.shard.locks.is_idle() && !self.permits(&request) {
+            return self.park(from, &request);
+        }
+        let (mut out, mut pieces) = (self.pool.take(), Vec::new());
+        self.shard.offer = Some(long.block.clone());
+        self.run_request(&request, &mut out, &mut pieces);
+        self.shard.offer = None;
+        self.send_whole_reply(from, origin, out, pieces);
+    }
+
+    fn send_whole_reply(&mut self, to: u16, origin: Origin, out: Vec<u8>, pieces: Vec<Piece>) {
+        if pieces.is_empty() {
+            self.send_reply(to, origin, &out);
+            self.pool.give(out);
+        } else {
+            self.send_large_reply(to, LargeReply { origin, text: out, pieces });
+        }
+    }
+
+    /// Runs a request that came from a core, this one included, and appends its reply. Where in it large values
+    /// belong that are not copied stands in `pieces`, which is empty before.
+    fn run_request(&mut self, request: &Request<'_>, out: &mut Vec<u8>, pieces: &mut Vec<Piece>) {
         let command = self.table.row(request.row);
         let start = out.len();
-        let mut reply = Reply::new(out, request.proto);
+        let mut reply = Reply::with_pieces(out, pieces, request.proto);
         let (args, db, touch) = (request.args, request.db, request.touch);
         let done = match command.handler {
             Handler::Shard(run) | Handler::Spread { each: run, merge: Merge::Lines, .. } => {
@@ -88,6 +124,9 @@ impl Core {
             }
             _ => run_here(command, &mut self.shard, args, db, &self.shared.hasher, touch, &mut reply),
         };
+        if done.is_err() {
+            pieces.clear();
+        }
         self.conclude(request.row, done, out, start, request.proto);
     }
 
@@ -271,7 +310,7 @@ impl Core {
     }
 
     fn run_parked(&mut self, parked: &Parked) {
-        let mut out = self.pool.take();
+        let (mut out, mut pieces) = (self.pool.take(), Vec::new());
         let request = Request {
             origin: parked.origin,
             row: parked.request.row,
@@ -281,8 +320,7 @@ impl Core {
             hash: parked.hash,
             args: parked.request.args(),
         };
-        self.run_request(&request, &mut out);
-        self.send_reply(parked.core, parked.origin, &out);
-        self.pool.give(out);
+        self.run_request(&request, &mut out, &mut pieces);
+        self.send_whole_reply(parked.core, parked.origin, out, pieces);
     }
 }

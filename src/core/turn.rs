@@ -4,11 +4,14 @@ use super::{Client, Core, DOOR_MEMCACHE, Mail};
 use crate::clock::Now;
 use crate::command::{Command, flag};
 use crate::connection::{Closing, Connection, Hold, Parser};
-use crate::limits::{INPUT_SHARE, INPUTS_BYTES_MIN, READY_ROUNDS_MAX, STALLED_LEAVER_MS, STALLED_READER_MS};
+use crate::limits::{
+    BUFFER_SHARE, BUFFERS_BYTES_MIN, INPUT_SHARE, INPUTS_BYTES_MIN, READER_LOOK_MS, READY_ROUNDS_MAX,
+    STALLED_LEAVER_MS, STALLED_READER_MS,
+};
 use crate::metrics::{Counter, Metrics};
 use crate::parameters::Name;
 use crate::protocol::resp;
-use crate::reactor::{Door as ListenerDoor, Driver, Peer, Report, Socket, Wait, Waker};
+use crate::reactor::{Door as ListenerDoor, Driver, Outgoing, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
 use crate::shard::collections::Limits;
 use socket2::{SockRef, TcpKeepalive};
@@ -108,6 +111,7 @@ impl Core {
     pub(super) fn wait(&mut self) -> Wait {
         if self.timers.work_left
             || !self.ready.is_empty()
+            || !self.dirty.is_empty()
             || !self.own_mail.is_empty()
             || !self.mesh.may_sleep()
         {
@@ -131,12 +135,21 @@ impl Core {
         }
         self.background();
         self.publish();
-        let sent = self.mesh.flush(|core| driver.wake(&wakers[core as usize]));
+        let mut posted = 0;
+        let sent =
+            self.mesh.flush(|core| driver.wake(&wakers[core as usize]), |mail| posted += mail.buffer_bytes());
         self.metrics().add(Counter::Mails, sent as u64);
+        self.metrics().add(Counter::MailBytesPosted, posted);
+        self.buffers.outbox = self.mesh.waiting().map(Mail::buffer_bytes).sum();
+        self.buffers.receiving = driver.receive_bytes();
         self.metrics().add(Counter::Turns, 1);
         self.adopt(driver);
         self.close_doomed();
+        if !self.suspects.is_empty() {
+            self.look_at_suspects(driver);
+        }
         self.flush(driver);
+        self.settle_buffers();
         for (id, pause) in self.throttles.drain(..) {
             // Asked for by this client, not by one whose slot it has got since.
             let connection = &self.connections[id as usize];
@@ -155,6 +168,13 @@ impl Core {
         self.limits.value_bytes_max = parameters.number(Name::ItemSizeMax) as u64;
         let budget = parameters.maxmemory_bytes() / u64::from(self.shared.cores());
         self.inputs_bytes_max = (budget / INPUT_SHARE).max(INPUTS_BYTES_MIN);
+        self.buffers.bytes_max = (budget / BUFFER_SHARE).max(BUFFERS_BYTES_MIN);
+        let clients = parameters.number(Name::MaxmemoryClients) as u64 / u64::from(self.shared.cores());
+        if clients > 0 {
+            self.buffers.bytes_max = self.buffers.bytes_max.min(clients);
+        }
+        self.buffers.output_limit = parameters.output_limit();
+        self.limits.request_bytes_max = parameters.number(Name::ClientQueryBufferLimit) as u64;
         if budget != self.shard.store.ledger().budget
             && let Err(error) = self.shard.store.set_budget(budget)
         {
@@ -219,7 +239,7 @@ impl Core {
             if connection.client_id == 0 {
                 continue;
             }
-            if connection.serves() && (!connection.held.is_empty() || connection.paused) {
+            if connection.serves() && connection.has_input() {
                 self.serve_held(id);
             }
             self.mark_dirty(id);
@@ -244,7 +264,6 @@ impl Core {
             self.timers.housekeeping_us = self.now.mono_us + self.timers.housekeeping_ms * 1000;
             self.look_at_idle();
             let ledger = self.shard.store.ledger();
-            self.metrics().set(Counter::BufferBytes, self.pool.bytes() as u64);
             let peak = self.metrics().get(Counter::PeakBytes);
             self.metrics().set(Counter::PeakBytes, peak.max(ledger.total()));
         }
@@ -263,20 +282,52 @@ impl Core {
                 continue;
             }
             let Some(session) = self.sessions.get_mut(id as SessionId) else { continue };
-            session.query_bytes = connection.held.len() as u32;
-            session.output_bytes = (connection.out.len() + connection.line.bytes()) as u32;
+            session.query_bytes = connection.input_bytes().min(u32::MAX as usize) as u32;
+            session.output_bytes = connection.unsent_bytes().min(u32::MAX as usize) as u32;
             let idle_ms = self.now.unix_ms.saturating_sub(session.active_ms);
             if idle_ms > 1000 {
                 connection.rest();
+                self.buffers.recount(connection);
+            }
+            if (connection.sending || connection.hold == Hold::Output)
+                && self.now.mono_us.saturating_sub(connection.moved_us) > READER_LOOK_MS * 1000
+            {
+                self.suspects.push(id as SessionId);
+            }
+            if connection.over_soft_us != 0 {
+                // The soft limit is looked at again, though nothing happens.
+                self.suspects.push(id as SessionId);
+            }
+            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !session.monitor;
+            if timed_out && connection.closing < Closing::Now {
+                connection.closing = Closing::Now;
+                self.mark_dirty(id as SessionId);
+            }
+        }
+    }
+
+    /// Closes those whose peer has taken nothing for too long. One that reads slowly is left in peace.
+    #[cold]
+    fn look_at_suspects<D: Driver>(&mut self, driver: &D) {
+        for id in std::mem::take(&mut self.suspects) {
+            let connection = &mut self.connections[id as usize];
+            if connection.client_id == 0 || connection.closing >= Closing::Now {
+                continue;
+            }
+            self.mark_dirty(id);
+            let connection = &mut self.connections[id as usize];
+            if connection.sending
+                && let Ok(untaken) = driver.untaken(Socket(id))
+            {
+                let before = std::mem::replace(&mut connection.untaken_bytes, untaken);
+                if before != u64::MAX && untaken < before {
+                    connection.moved_us = self.now.mono_us;
+                }
             }
             let patience_ms =
                 if connection.closing == Closing::No { STALLED_READER_MS } else { STALLED_LEAVER_MS };
-            let stalled = (connection.sending || connection.hold == Hold::Output)
-                && self.now.mono_us.saturating_sub(connection.moved_us) > patience_ms * 1000;
-            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !session.monitor;
-            if (stalled || timed_out) && connection.closing < Closing::Now {
+            if self.now.mono_us.saturating_sub(connection.moved_us) > patience_ms * 1000 {
                 connection.closing = Closing::Now;
-                self.mark_dirty(id as SessionId);
             }
         }
     }
@@ -298,7 +349,9 @@ impl Core {
         let mut items = 0;
         metrics.set(Counter::UsedBytes, ledger.total());
         metrics.set(Counter::IndexBytes, ledger.index);
-        metrics.set(Counter::DatasetBytes, ledger.total() - ledger.index);
+        metrics.set(Counter::DatasetBytes, ledger.data() - ledger.index);
+        metrics.set(Counter::BufferBytes, ledger.buffers);
+        metrics.set(Counter::LentBytes, store.lent_bytes());
         let counters = store.counters();
         metrics.set(Counter::Expired, counters.expired);
         metrics.set(Counter::Evicted, counters.evicted);
@@ -350,11 +403,12 @@ impl Core {
 
     /// Clients that a command has marked (`CLIENT KILL`).
     fn close_doomed(&mut self) {
-        for id in std::mem::take(&mut self.sessions.doomed) {
+        for (id, by_itself) in std::mem::take(&mut self.sessions.doomed) {
             if self.sessions.get(id).is_some_and(|session| session.doomed) {
-                // Who kills itself still reads the reply.
+                // Who kills itself still reads the reply; others may not read at all, and go at once.
+                let closing = if by_itself { Closing::AfterReplies } else { Closing::Now };
                 let connection = &mut self.connections[id as usize];
-                connection.closing = connection.closing.max(Closing::AfterReplies);
+                connection.closing = connection.closing.max(closing);
                 self.mark_dirty(id);
             }
         }
@@ -365,24 +419,38 @@ impl Core {
         // Nothing becomes dirty meanwhile.
         for index in 0..self.dirty.len() {
             let id = self.dirty[index];
+            self.check_output_limit(id);
             let connection = &mut self.connections[id as usize];
             connection.dirty = false;
-            if connection.client_id == 0 || connection.closing == Closing::Told {
+            if connection.client_id == 0 {
                 continue;
             }
-            let whole = connection.line.is_empty() || connection.out.len() > SEND_ANYWAY_BYTES;
+            if connection.closing == Closing::Told {
+                self.buffers.recount(connection);
+                continue;
+            }
+            let whole = connection.line.is_empty()
+                || connection.out.len() + connection.pieces_bytes > SEND_ANYWAY_BYTES;
             if whole
                 && !connection.sending
                 && !connection.out.is_empty()
                 && connection.closing != Closing::Now
             {
                 let buffer = std::mem::take(&mut connection.out);
+                connection.sending_bytes = buffer.len();
+                connection.sending_capacity = buffer.capacity();
+                let output = if connection.pieces.is_empty() {
+                    Outgoing::Bytes(buffer)
+                } else {
+                    connection.take_pieces(buffer)
+                };
                 connection.sending = true;
                 connection.moved_us = self.now.mono_us;
+                connection.untaken_bytes = u64::MAX;
                 let waits =
                     connection.hold == Hold::Output || connection.closing != Closing::No || connection.ended;
                 let report = if waits { Report::AtOnce } else { Report::Lazily };
-                driver.send(Socket(id), buffer, report);
+                driver.send(Socket(id), output, report);
             }
             let connection = &mut self.connections[id as usize];
             let drained = connection.has_answered()
@@ -395,6 +463,12 @@ impl Core {
                 let buffer = std::mem::take(&mut connection.out);
                 self.pool.give(buffer);
             }
+            if connection.queued_bytes > 0
+                && self.sessions.get(id).is_none_or(|session| session.multi.is_none())
+            {
+                connection.queued_bytes = 0;
+            }
+            self.buffers.recount(connection);
         }
         self.dirty.clear();
     }

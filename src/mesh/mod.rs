@@ -73,7 +73,8 @@ impl<M> Mesh<M> {
     }
 
     /// Moves mail into the rings, in order, and names each sleeping receiver once. Returns the mails sent.
-    pub fn flush(&mut self, mut wake: impl FnMut(u16)) -> usize {
+    /// `leaves` sees each.
+    pub fn flush(&mut self, mut wake: impl FnMut(u16), mut leaves: impl FnMut(&M)) -> usize {
         if self.unsent == 0 {
             return 0;
         }
@@ -83,11 +84,13 @@ impl<M> Mesh<M> {
             let Some(ring) = &mut self.to[to] else { continue };
             let mut moved = false;
             while let Some(mail) = self.outbox[to].pop_front() {
-                if let Err(rtrb::PushError::Full(mail)) = ring.push(mail) {
+                if ring.is_full() {
                     self.outbox[to].push_front(mail);
                     self.congested = true;
                     break;
                 }
+                leaves(&mail);
+                assert!(ring.push(mail).is_ok(), "only this end fills the ring");
                 self.unsent -= 1;
                 moved = true;
             }
@@ -100,6 +103,12 @@ impl<M> Mesh<M> {
             }
         }
         before - self.unsent
+    }
+
+    /// The mail that the last flush has left here.
+    pub fn waiting(&self) -> impl Iterator<Item = &M> {
+        let outboxes = if self.unsent > 0 { &self.outbox[..] } else { &[] };
+        outboxes.iter().flatten()
     }
 
     /// Some receiver's ring was full at the last flush: mail waits here.
@@ -161,9 +170,9 @@ mod tests {
         ends[0].post(1, 7);
         ends[0].post(1, 8);
         let mut woken = Vec::new();
-        assert_eq!(ends[0].flush(|core| woken.push(core)), 2);
+        assert_eq!(ends[0].flush(|core| woken.push(core), |_| {}), 2);
         ends[0].post(1, 9);
-        ends[0].flush(|core| woken.push(core));
+        ends[0].flush(|core| woken.push(core), |_| {});
         assert_eq!(woken, [1]);
         assert!(!ends[1].may_sleep(), "mail has arrived");
         assert_eq!(
@@ -179,7 +188,7 @@ mod tests {
         for mail in 0..5 {
             ends[0].post(2, mail);
         }
-        assert_eq!(ends[0].flush(|_| {}), 2);
+        assert_eq!(ends[0].flush(|_| {}, |_| {}), 2);
         assert!(ends[0].is_congested());
         let mut got = Vec::new();
         while got.len() < 5 {
@@ -187,7 +196,7 @@ mod tests {
                 assert_eq!(from, 0);
                 got.push(mail);
             }
-            ends[0].flush(|_| {});
+            ends[0].flush(|_| {}, |_| {});
         }
         assert_eq!(got, [0, 1, 2, 3, 4]);
         assert!(!ends[0].is_congested());

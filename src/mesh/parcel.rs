@@ -102,6 +102,11 @@ pub fn end_reply(parcel: &mut [u8], mark: usize) {
     parcel[mark - 4..mark].copy_from_slice(&len.to_le_bytes());
 }
 
+/// Takes back a reply that was opened, and to which nothing was appended.
+pub fn cancel_reply(parcel: &mut Vec<u8>) {
+    parcel.truncate(parcel.len() - REPLY_HEAD_BYTES);
+}
+
 /// Takes the reply at `at`, moving it on; `None` at the end.
 pub fn next_reply<'a>(parcel: &'a [u8], at: &mut usize) -> Option<(Origin, &'a [u8])> {
     if *at == parcel.len() {

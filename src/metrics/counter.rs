@@ -40,6 +40,16 @@ pub enum Counter {
     IndexBytes,
     /// Gauge: bytes of the buffers of connections.
     BufferBytes,
+    /// Gauge: bytes of values that have left the shard and are still sent to somebody; part of `BufferBytes`.
+    LentBytes,
+    /// Never reset: bytes of buffers in mail that was given to the mesh.
+    MailBytesPosted,
+    /// Never reset: bytes of buffers in mail that was opened.
+    MailBytesOpened,
+    /// Clients closed because of the replies that waited for them.
+    OutputLimitDisconnections,
+    /// Clients closed because of the requests that were kept for them.
+    QueryLimitDisconnections,
     /// Requests that went to another core.
     Hops,
     /// Mails sent to other cores.
@@ -103,5 +113,8 @@ pub(super) const GAUGES: &[Counter] = &[
     Counter::DatasetBytes,
     Counter::IndexBytes,
     Counter::BufferBytes,
+    Counter::LentBytes,
+    Counter::MailBytesPosted,
+    Counter::MailBytesOpened,
     Counter::Changes,
 ];

@@ -1,6 +1,6 @@
 //! Types of parameters: which values they take, how they are read and written.
 
-use super::bytes;
+use super::{bytes, output_limits};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -72,6 +72,8 @@ pub enum Kind {
         /// Default.
         default: &'static str,
     },
+    /// How much output may wait for clients, by their class.
+    OutputLimits,
     /// One value only: a feature that other servers have and clients ask for.
     Fixed {
         /// The value.
@@ -145,6 +147,10 @@ impl Kind {
                         .into()
                 })
             }
+            Kind::OutputLimits => output_limits::normalized(value).map(Value::Text).ok_or_else(|| {
+                "argument must be groups of a class (normal, slave, pubsub), a hard limit, a soft limit and seconds"
+                    .into()
+            }),
             Kind::Fixed { value: only } if value.eq_ignore_ascii_case(only.as_bytes()) => {
                 Ok(Value::Number(0))
             }
@@ -165,6 +171,7 @@ impl Kind {
             Kind::Memory => Value::Number(host.maxmemory_default()),
             Kind::Boolean { default, .. } => Value::Number(i64::from(default)),
             Kind::Choice { default, .. } => Value::Number(default as i64),
+            Kind::OutputLimits => Value::Text(output_limits::DEFAULT.as_bytes().to_vec()),
             Kind::CacheMode | Kind::Fixed { .. } => Value::Number(0),
             Kind::Text { default } | Kind::Addresses { default } => Value::Text(default.as_bytes().to_vec()),
         }
@@ -176,6 +183,7 @@ impl Kind {
             Kind::Threads { .. } | Kind::Memory => "0".into(),
             Kind::Size { default, .. } => bytes::short(default as u64).into(),
             Kind::CacheMode => "true".into(),
+            Kind::OutputLimits => "normal 0 0 0".into(),
             Kind::Text { default } | Kind::Addresses { default } => quoted_if_empty(default),
             Kind::Fixed { value } => quoted_if_empty(value),
             Kind::Integer { default, .. } => default.to_string().into(),
@@ -208,6 +216,7 @@ impl Kind {
             Kind::Text { .. } => "text".into(),
             Kind::Mode { .. } => "octal permission bits from 0 to 777".into(),
             Kind::Addresses { .. } => "IP addresses; * and ::* are all addresses of IPv4 and IPv6".into(),
+            Kind::OutputLimits => "class, hard limit, soft limit, seconds; for each class".into(),
             Kind::Fixed { value } => format!("only {}", quoted_if_empty(value)).into(),
         }
     }
@@ -231,7 +240,7 @@ impl Kind {
 
     /// A flag may be followed by several values.
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::Addresses { .. } | Kind::Fixed { .. })
+        matches!(self, Kind::Addresses { .. } | Kind::OutputLimits | Kind::Fixed { .. })
     }
 }
 

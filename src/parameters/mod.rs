@@ -7,11 +7,13 @@
 
 pub mod bytes;
 pub mod kind;
+mod output_limits;
 pub mod quoted;
 pub mod rewrite;
 pub mod table;
 
 pub use kind::{Address, Host};
+pub use output_limits::OutputLimit;
 pub use table::{Name, Parameter, TABLE};
 
 use kind::{Kind, Value};
@@ -211,7 +213,7 @@ impl Parameters {
     /// The value as `CONFIG GET` shows it.
     pub fn show(&self, name: Name) -> Cow<'static, [u8]> {
         match name.row().kind {
-            Kind::Text { .. } | Kind::Addresses { .. } => Cow::Owned(self.text(name)),
+            Kind::Text { .. } | Kind::Addresses { .. } | Kind::OutputLimits => Cow::Owned(self.text(name)),
             kind => match kind.show(self.number(name)) {
                 Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                 Cow::Owned(text) => Cow::Owned(text.into_bytes()),
@@ -287,6 +289,11 @@ impl Parameters {
     /// Addresses to listen on, never empty.
     pub fn addresses(&self) -> Vec<Address> {
         kind::addresses(&self.text(Name::Bind)).expect("checked when it was set")
+    }
+
+    /// How much output may wait for a client.
+    pub fn output_limit(&self) -> OutputLimit {
+        output_limits::normal(&self.text(Name::ClientOutputBufferLimit))
     }
 
     /// Clients must authenticate.

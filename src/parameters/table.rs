@@ -90,17 +90,23 @@ parameters! {
     Hz "hz" [] LIVE, Kind::Integer { default: 10, min: 1, max: 500 },
         "Times per second that background work is looked after while nothing else happens.";
     Maxmemory "maxmemory" [] LIVE, Kind::Memory,
-        "Memory for keys, values, index and buffers together.";
+        "Memory for keys, values and index; buffers of clients come on top, bounded.";
     MaxmemoryPolicy "maxmemory-policy" [] LIVE, Kind::Choice { default: EVICTION as usize, of: POLICIES },
         "What may be evicted when maxmemory is reached; noeviction refuses writes instead.";
     CacheMode "cache_mode" [] LIVE, Kind::CacheMode,
         "Evict when maxmemory is reached (any policy) or refuse writes (noeviction).";
     EvictionGoal "eviction_goal" [] LIVE, Kind::Choice { default: 0, of: &["hits", "bytes"] },
         "What eviction maximises: requests answered, or bytes answered.";
-    ItemSizeMax "item_size_max" [] START, Kind::Size { default: 512 << 20, min: 1 << 10, max: 512 << 20 },
+    ItemSizeMax "item_size_max" [] START, Kind::Size { default: 512 << 20, min: 1 << 10, max: 1 << 30 },
         "Largest value that is stored.";
     ProtoMaxBulkLen "proto-max-bulk-len" [] LIVE, Kind::Size { default: 512 << 20, min: 1 << 20, max: 512 << 20 },
         "Largest argument of a Redis command.";
+    ClientQueryBufferLimit "client-query-buffer-limit" [] LIVE, Kind::Size { default: 1 << 30, min: 1 << 20, max: i64::MAX },
+        "Longest request of a Redis client, in bytes.";
+    ClientOutputBufferLimit "client-output-buffer-limit" [] LIVE, Kind::OutputLimits,
+        "Bytes of replies that may wait for a client, at most and for some seconds; 0 is no limit of its own.";
+    MaxmemoryClients "maxmemory-clients" [] LIVE, Kind::Size { default: 0, min: 0, max: i64::MAX },
+        "Bytes of buffers that all clients together may hold; 0 is a sixteenth of maxmemory.";
     Dbnum "databases" ["dbnum"] START, Kind::Integer { default: 16, min: 1, max: 255 },
         "Number of databases for SELECT.";
     Requirepass "requirepass" [] LIVE, Kind::Text { default: "" },

@@ -43,6 +43,16 @@ impl<'a> Args<'a> {
         Self { bytes, spans }
     }
 
+    /// The request that the arguments were found in.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Where in it they are.
+    pub fn spans(&self) -> &'a [Span] {
+        self.spans
+    }
+
     /// How many arguments, the command's name included.
     #[inline]
     pub fn len(&self) -> usize {

@@ -7,7 +7,10 @@
 mod binary;
 mod memcache;
 
+use crate::limits::LENT_BYTES_MIN;
+use crate::pieces::Piece;
 use crate::text::{format_f64, format_i64};
+use slabs::Lent;
 
 /// What a client reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub enum Proto {
 /// Appends replies to `out`.
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
+    /// Where large values go that need not be copied, if whoever sends the reply can do that.
+    pieces: Option<&'a mut Vec<Piece>>,
     proto: Proto,
 }
 
@@ -35,7 +40,14 @@ impl<'a> Reply<'a> {
     /// Replies in `proto` are appended to `out`.
     #[inline]
     pub fn new(out: &'a mut Vec<u8>, proto: Proto) -> Self {
-        Self { out, proto }
+        Self { out, pieces: None, proto }
+    }
+
+    /// The same, and large values that their owner lends become pieces, to be sent from where they lie. Their places
+    /// count from the start of `out`.
+    #[inline]
+    pub fn with_pieces(out: &'a mut Vec<u8>, pieces: &'a mut Vec<Piece>, proto: Proto) -> Self {
+        Self { out, pieces: Some(pieces), proto }
     }
 
     /// What the client reads; HELLO and a few shapes of replies depend on it.
@@ -66,6 +78,9 @@ impl<'a> Reply<'a> {
     #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.out.truncate(len);
+        if let Some(pieces) = &mut self.pieces {
+            while pieces.pop_if(|piece| piece.at > len).is_some() {}
+        }
     }
 
     /// `+OK`.
@@ -113,6 +128,32 @@ impl<'a> Reply<'a> {
         self.out.reserve(HEADER + bytes.len() + 2);
         self.header(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A binary-safe string whose bytes their owner may lend.
+    #[inline]
+    pub fn bulk_lent(&mut self, bytes: &[u8], lend: impl FnOnce() -> Option<Lent>) {
+        if bytes.len() >= LENT_BYTES_MIN && self.pieces.is_some() {
+            self.bulk_piece(bytes, lend());
+        } else {
+            self.bulk(bytes);
+        }
+    }
+
+    #[cold]
+    fn bulk_piece(&mut self, bytes: &[u8], lent: Option<Lent>) {
+        let mut header = [0; HEADER];
+        self.out.extend_from_slice(compose_header(b'$', bytes.len() as i64, &mut header));
+        self.piece(bytes, lent);
+    }
+
+    /// A value and a line end, the value as a piece if it is lent.
+    fn piece(&mut self, bytes: &[u8], lent: Option<Lent>) {
+        match (&mut self.pieces, lent) {
+            (Some(pieces), Some(lent)) => pieces.push(Piece { at: self.out.len(), bytes: lent }),
+            _ => self.out.extend_from_slice(bytes),
+        }
         self.out.extend_from_slice(b"\r\n");
     }
 

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub mod bind;
+mod outgoing;
 mod poll;
 mod refuse;
 mod slots;
@@ -30,6 +31,7 @@ mod sys;
 mod uring;
 mod wake;
 
+pub use outgoing::{Outgoing, Pieces};
 pub use poll::Poll;
 pub use uring::Uring;
 pub use wake::Waker;
@@ -153,7 +155,8 @@ pub trait Events {
     /// [`Driver::pause`], none follows [`Driver::close`].
     fn received(&mut self, socket: Socket, bytes: &[u8]);
 
-    /// All of `buffer` has been handed to the kernel; here it is again for reuse, contents and all.
+    /// All that was sent has been handed to the kernel; here is its buffer for reuse, contents and all. Values that
+    /// were sent from where they lie have been let go.
     /// Not called for a send that failed: then [`Events::gone`] follows, and the buffer is dropped.
     fn sent(&mut self, socket: Socket, buffer: Vec<u8>);
 
@@ -186,9 +189,17 @@ pub trait Driver {
     /// Addresses of both ends. Costs system calls.
     fn peer(&self, socket: Socket) -> io::Result<Peer>;
 
-    /// Sends all of `buffer`, which is not empty, in the next turn. At most one send may be
-    /// in flight on a socket: the next is allowed after [`Events::sent`]. Short sends are continued here.
-    fn send(&mut self, socket: Socket, buffer: Vec<u8>, report: Report);
+    /// Sends all of `output` (a buffer, or one with large values between its bytes), which is not empty, in the next
+    /// turn. At most one send may be in flight on a socket: the next is allowed after [`Events::sent`]. Short sends are
+    /// continued here.
+    fn send(&mut self, socket: Socket, output: impl Into<Outgoing>, report: Report);
+
+    /// How much of the send in flight the peer has not taken, wherever it lies; 0 without a send. It falls as long as
+    /// the peer reads, however slowly: whoever wants to know whether it does looks twice. Costs a system call.
+    fn untaken(&self, socket: Socket) -> io::Result<u64>;
+
+    /// Bytes of the buffers that it receives into.
+    fn receive_bytes(&self) -> u64;
 
     /// Closes: nothing more is received, what is in flight is abandoned, then [`Events::gone`] comes.
     /// To let replies leave, call this after their [`Events::sent`]. Closing twice is closing once.

@@ -11,6 +11,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
+use super::outgoing::Outgoing;
 use super::refuse::{self, Spare};
 use super::slots::Slots;
 use super::stream::Stream;
@@ -28,7 +29,7 @@ const WAKER: Token = Token(usize::MAX);
 struct Connection {
     stream: Stream,
     /// What is being sent, from `sent` on; empty when nothing is.
-    buffer: Vec<u8>,
+    buffer: Outgoing,
     sent: usize,
     /// All of `buffer` has left, and the core will be told.
     settled: bool,
@@ -155,7 +156,14 @@ impl Poll {
     fn write(&mut self, index: u32) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         while connection.sent < connection.buffer.len() {
-            match connection.stream.write(&connection.buffer[connection.sent..]) {
+            let written = match &connection.buffer {
+                Outgoing::Bytes(bytes) => connection.stream.write(&bytes[connection.sent..]),
+                Outgoing::Pieces(pieces) => {
+                    let (slices, count) = pieces.slices(connection.sent);
+                    connection.stream.write_vectored(&slices[..count])
+                }
+            };
+            match written {
                 Ok(sent) => connection.sent += sent,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -173,8 +181,8 @@ impl Poll {
             let Some(connection) = self.connections.get_mut(index) else { continue };
             // A slot that was freed and taken again since then has nothing settled.
             if std::mem::replace(&mut connection.settled, false) && !connection.closing {
-                let buffer = std::mem::take(&mut connection.buffer);
-                events.sent(Socket(index), buffer);
+                let output = std::mem::replace(&mut connection.buffer, Outgoing::nothing());
+                events.sent(Socket(index), output.into_buffer());
             }
         }
     }
@@ -250,7 +258,7 @@ impl Driver for Poll {
         let raw = stream.raw();
         let index = self.connections.insert(Connection {
             stream,
-            buffer: Vec::new(),
+            buffer: Outgoing::nothing(),
             sent: 0,
             settled: false,
             readable: false,
@@ -275,7 +283,8 @@ impl Driver for Poll {
     }
 
     #[inline]
-    fn send(&mut self, socket: Socket, buffer: Vec<u8>, report: Report) {
+    fn send(&mut self, socket: Socket, output: impl Into<Outgoing>, report: Report) {
+        let buffer = output.into();
         self.hurry |= report == Report::AtOnce;
         let Some(connection) = self.connections.get_mut(socket.0) else { return };
         if connection.closing {
@@ -285,6 +294,19 @@ impl Driver for Poll {
         connection.buffer = buffer;
         connection.sent = 0;
         self.write(socket.0);
+    }
+
+    fn untaken(&self, socket: Socket) -> io::Result<u64> {
+        let connection = self.connections.get(socket.0).ok_or(io::ErrorKind::NotConnected)?;
+        if connection.buffer.is_empty() {
+            return Ok(0);
+        }
+        let left = connection.buffer.len() - connection.sent;
+        Ok(left as u64 + sys::queued_bytes(connection.stream.raw())?)
+    }
+
+    fn receive_bytes(&self) -> u64 {
+        self.bytes.len() as u64
     }
 
     fn close(&mut self, socket: Socket) {

@@ -1,6 +1,6 @@
 //! A connected stream socket, TCP or Unix.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -42,6 +42,10 @@ impl Stream {
 
     pub fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
         (&self.0).read(bytes)
+    }
+
+    pub fn write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.0).write_vectored(parts)
     }
 
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Turns the -1 of a system call into its error.
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -33,6 +33,14 @@ pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     })?;
     // SAFETY: the call succeeded, so `fd` is a descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Bytes that the kernel has taken for a stream and the peer has not taken from it.
+pub(super) fn queued_bytes(descriptor: RawFd) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ writes one int, which is alive for the call; on what is no socket the call fails.
+    checked(unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut bytes) })?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
 /// Sets whether operations on a descriptor fail rather than wait.

@@ -7,8 +7,10 @@ pub mod memcache;
 pub mod random;
 
 use crate::clock::Now;
+use crate::limits::DRAFT_BYTES_MIN;
 pub use collections::{Payload, View, WrongKind};
 pub use slabs::{Item, Key, Kind, Meta, Store};
+use slabs::{Lent, Refused};
 
 /// As many items as are purged without anybody noticing.
 const FLUSH_AT_ONCE_ITEMS: u64 = 1024;
@@ -54,6 +56,8 @@ pub struct Shard {
     pub due: collections::due::Due,
     /// What `heap` and `due` take for themselves, as it is charged.
     lists_bytes: i64,
+    /// The block that holds the request which is being executed, if it came in one: a large value in it may stay there.
+    pub offer: Option<Lent>,
     /// Active expiry may run (`DEBUG SET-ACTIVE-EXPIRE`).
     pub active_expire: bool,
     /// Physical database of each logical one: `SWAPDB` swaps two, `FLUSHDB` puts an empty one in place.
@@ -85,6 +89,7 @@ impl Shard {
             limits: collections::Limits::default(),
             due: collections::due::Due::default(),
             lists_bytes: 0,
+            offer: None,
             active_expire: true,
             databases: (0..databases).collect(),
             flushed: [false; 256],
@@ -145,6 +150,28 @@ impl Shard {
             None => self.traffic.misses += 1,
         }
         found
+    }
+
+    /// Stores a value whole. One that makes up most of a block which holds the request stays where it is; others are
+    /// copied.
+    #[inline]
+    pub fn put(&mut self, key: &Key<'_>, value: &[u8], meta: &Meta) -> Result<(), Refused> {
+        if value.len() >= DRAFT_BYTES_MIN / 2 && self.offer.is_some() {
+            return self.put_large(key, value, meta);
+        }
+        self.store.put(key, value, meta, self.now.unix_ms)
+    }
+
+    #[cold]
+    fn put_large(&mut self, key: &Key<'_>, value: &[u8], meta: &Meta) -> Result<(), Refused> {
+        let now = self.now.unix_ms;
+        if let Some(block) = &self.offer
+            && let (Some(key_at), Some(at)) = (block.find(key.bytes), block.find(value))
+            && block.charged_bytes() <= (value.len() + value.len() / 8) as u64
+        {
+            return self.store.adopt(key, block, key_at.start, at, meta, now);
+        }
+        self.store.put(key, value, meta, now)
     }
 
     /// Live and dead items in a logical database.

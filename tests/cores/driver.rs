@@ -1,6 +1,6 @@
 //! A driver without sockets: bytes lie in queues, and a seed decides what of them moves in a turn.
 
-use larder::reactor::{Door, Driver, Events, Peer, Report, Socket, Wait, Waker};
+use larder::reactor::{Door, Driver, Events, Outgoing, Peer, Report, Socket, Wait, Waker};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -56,7 +56,7 @@ pub struct Net {
 
 struct Slot {
     wire: Rc<RefCell<Wire>>,
-    send: Option<(Vec<u8>, usize)>,
+    send: Option<(Outgoing, usize)>,
     paused: bool,
     closing: bool,
     told: bool,
@@ -84,13 +84,21 @@ impl FakeDriver {
     /// Moves a part of a send; true when all of it has left.
     fn progress(&mut self, id: usize) -> bool {
         let Some(slot) = &mut self.slots[id] else { return false };
-        let Some((buffer, sent)) = &mut slot.send else { return false };
+        let Some((output, sent)) = &mut slot.send else { return false };
         let mut wire = slot.wire.borrow_mut();
-        let room = wire.window.saturating_sub(wire.down.len()).min(buffer.len() - *sent);
-        let part = if self.dice.once_in(3) { self.dice.below(room + 1) } else { room };
-        wire.down.extend_from_slice(&buffer[*sent..*sent + part]);
-        *sent += part;
-        *sent == buffer.len()
+        let room = wire.window.saturating_sub(wire.down.len()).min(output.len() - *sent);
+        let mut left = if self.dice.once_in(3) { self.dice.below(room + 1) } else { room };
+        let before = *sent;
+        for part in output.parts(before) {
+            let part = &part[..left.min(part.len())];
+            wire.down.extend_from_slice(part);
+            *sent += part.len();
+            left -= part.len();
+            if left == 0 {
+                break;
+            }
+        }
+        *sent == output.len()
     }
 
     fn arrived(&mut self, id: usize) -> Vec<u8> {
@@ -130,10 +138,20 @@ impl Driver for FakeDriver {
         Ok(Peer::Unix(PathBuf::from("/sim")))
     }
 
-    fn send(&mut self, socket: Socket, buffer: Vec<u8>, _: Report) {
+    fn send(&mut self, socket: Socket, output: impl Into<Outgoing>, _: Report) {
+        let output = output.into();
         let slot = self.slot(socket);
-        assert!(slot.send.is_none() && !buffer.is_empty() && !slot.closing, "one send at a time, while open");
-        slot.send = Some((buffer, 0));
+        assert!(slot.send.is_none() && !output.is_empty() && !slot.closing, "one send at a time, while open");
+        slot.send = Some((output, 0));
+    }
+
+    fn untaken(&self, socket: Socket) -> io::Result<u64> {
+        let slot = self.slots[socket.0 as usize].as_ref().expect("the socket has not gone");
+        Ok(slot.send.as_ref().map_or(0, |(output, sent)| (output.len() - sent) as u64))
+    }
+
+    fn receive_bytes(&self) -> u64 {
+        0
     }
 
     fn close(&mut self, socket: Socket) {
@@ -186,9 +204,9 @@ impl Driver for FakeDriver {
                 continue;
             }
             if self.progress(id)
-                && let Some((buffer, _)) = self.slots[id].as_mut().and_then(|slot| slot.send.take())
+                && let Some((output, _)) = self.slots[id].as_mut().and_then(|slot| slot.send.take())
             {
-                events.sent(socket, buffer);
+                events.sent(socket, output.into_buffer());
             }
             let bytes = self.arrived(id);
             if !bytes.is_empty() {

@@ -355,3 +355,41 @@ fn who_never_reads_is_pushed_back_and_may_go_on_later() {
         world.finish();
     });
 }
+
+#[test]
+fn who_reads_slowly_is_served_and_who_stops_reading_is_closed_after_a_minute() {
+    over_seeds(12, |seed| {
+        let mut world = World::new(seed, &[]);
+        let mut script = Script::new(0);
+        let (key, value) = (script.key(0), vec![b'v'; 300_000]);
+        script.say(&[b"SET", &key, &value]);
+        script.say(&[b"GET", &key]);
+        script.expected.extend([b"+OK\r\n$300000\r\n", &value[..], b"\r\n"].concat());
+        let (whole, requests) = (script.expected.len(), script.requests.len());
+        let client = world.connect(false, script.requests, script.expected);
+        let wire = world.clients[client].wire.clone();
+        wire.borrow_mut().window = 100;
+        (0..2000 + requests / 20).for_each(|_| world.step());
+        // Ten bytes a half minute, for an hour.
+        for _ in 0..120 {
+            wire.borrow_mut().window += 10;
+            world.pass(30_000_000);
+            (0..250).for_each(|_| world.step());
+        }
+        assert!(!wire.borrow().gone && wire.borrow().down.len() > 1000, "seed {seed}");
+        world.clients[client].check(seed);
+        let dead = seed % 2 == 0;
+        if dead {
+            world.pass(30_000_000);
+            (0..200).for_each(|_| world.step());
+            assert!(!wire.borrow().gone, "seed {seed}: it may go on");
+            world.pass(61_500_000);
+            (0..400).for_each(|_| world.step());
+            assert!(wire.borrow().gone, "seed {seed}: it does not read");
+        } else {
+            wire.borrow_mut().window = usize::MAX;
+            world.finish();
+            assert_eq!(wire.borrow().down.len(), whole, "seed {seed}");
+        }
+    });
+}

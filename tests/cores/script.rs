@@ -50,8 +50,19 @@ impl Script {
     }
 
     fn value(&self, dice: &mut Dice) -> Vec<u8> {
-        let len = if dice.once_in(40) { dice.below(40_000) } else { dice.below(30) };
-        vec![b'a' + dice.below(26) as u8; len]
+        let len = match dice.below(240) {
+            0..5 => dice.below(40_000),
+            5 => 30_000 + dice.below(300_000),
+            _ => dice.below(30),
+        };
+        let mut value = vec![b'a' + dice.below(26) as u8; len];
+        // Not all alike, for a part in the wrong place to be seen.
+        value
+            .iter_mut()
+            .enumerate()
+            .step_by(1000)
+            .for_each(|(at, byte)| *byte = b'A' + (at / 1000 % 26) as u8);
+        value
     }
 
     /// Words of a random command on keys and its reply.

@@ -156,6 +156,11 @@ impl World {
         self.clients.len() - 1
     }
 
+    /// Time passes while nobody does anything.
+    pub fn pass(&mut self, us: u64) {
+        CLOCK.set(CLOCK.get() + us);
+    }
+
     /// One turn of some core, and some clients write.
     pub fn step(&mut self) {
         CLOCK.set(CLOCK.get() + self.dice.below(300) as u64);
@@ -174,6 +179,8 @@ impl World {
         }
         if !self.stopped[core] {
             self.stopped[core] = self.cores[core].turn(&mut self.drivers[core], &self.wakers).unwrap();
+            let (counted, held) = self.cores[core].held_as_counted_and_as_is();
+            assert_eq!(counted, held, "seed {}: buffers of connections", self.seed);
         }
     }
 

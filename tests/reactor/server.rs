@@ -31,6 +31,7 @@ pub enum Order {
     Resume(Socket),
     Close(Socket),
     Ask(Socket),
+    AskUntaken(Socket),
     Adopt(OwnedFd),
     Wake(Waker),
     StopListening,
@@ -47,6 +48,7 @@ pub enum News {
     Gone(Socket),
     Woken,
     Peer(Peer),
+    Untaken(u64),
     Done,
 }
 
@@ -208,6 +210,7 @@ impl Core {
             Order::Resume(socket) => driver.resume(socket),
             Order::Close(socket) => driver.close(socket),
             Order::Ask(socket) => self.tell(News::Peer(driver.peer(socket).expect("addresses"))),
+            Order::AskUntaken(socket) => self.tell(News::Untaken(driver.untaken(socket).expect("a number"))),
             Order::Adopt(descriptor) => self.adopt(driver, descriptor),
             Order::Wake(waker) => driver.wake(&waker),
             Order::StopListening => driver.stop_listening(),

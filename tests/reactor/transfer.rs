@@ -12,6 +12,7 @@ over_both_drivers!(
     torn_input_is_echoed_in_order,
     half_closed_client_gets_its_replies,
     slow_reader_gets_all_of_a_large_reply,
+    what_the_peer_takes_of_a_send_is_told,
     chained_sends_need_no_other_event,
     paused_client_is_pushed_back_until_resumed,
     pause_and_resume_in_any_order_lose_nothing,
@@ -71,6 +72,45 @@ fn slow_reader_gets_all_of_a_large_reply(choice: Choice) {
         bytes.resize(1 + (at * 7919) % 70_000, 0);
     }
     server.await_news(&News::Sent(socket, LEN));
+}
+
+fn what_the_peer_takes_of_a_send_is_told(choice: Choice) {
+    const LEN: usize = 64 << 20;
+    let Some(server) = Server::start(choice, Options::default(), Manner::Flood(LEN)) else { return };
+    let (mut stream, socket) = server.connect_known();
+    let untaken = || {
+        server.order(Order::AskUntaken(socket));
+        server.find(|news| if let News::Untaken(bytes) = news { Some(*bytes) } else { None })
+    };
+    assert_eq!(untaken(), 0);
+    stream.write_all(b"x").expect("the server reads");
+    server.await_news(&News::Received(socket, 1));
+    // Its own socket takes some; then it stands still at what the client has not read.
+    let still = || {
+        let mut last = untaken();
+        loop {
+            let next = untaken();
+            if std::mem::replace(&mut last, next) == next && next > 0 {
+                return next;
+            }
+        }
+    };
+    let mut before = still();
+    assert!(before <= LEN as u64);
+    let mut read = vec![0; 8 << 20];
+    for _ in 0..3 {
+        stream.read_exact(&mut read).expect("the server answers");
+        let after = loop {
+            let after = untaken();
+            if after < before {
+                break after;
+            }
+        };
+        before = after.min(still());
+    }
+    stream.read_exact(&mut vec![0; LEN - 3 * read.len()]).expect("the server answers");
+    server.await_news(&News::Sent(socket, LEN));
+    assert_eq!(untaken(), 0);
 }
 
 fn chained_sends_need_no_other_event(choice: Choice) {

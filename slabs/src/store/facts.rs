@@ -36,6 +36,7 @@ impl Store {
             order: self.evictor.order_bytes(),
             tables: self.table_bytes,
             heap: self.heap_bytes,
+            buffers: self.buffer_bytes + self.lent_bytes(),
             budget: self.budget_bytes,
         }
     }
@@ -108,7 +109,7 @@ impl Store {
         self.evictor.set_goal(goal);
     }
 
-    /// Changes the largest value that is taken, at most 512 MiB.
+    /// Changes the largest value that is taken, at most 1 GiB.
     pub fn set_item_bytes_max(&mut self, bytes: u64) {
         self.item_bytes_max = bytes.min(crate::VALUE_BYTES_MAX);
     }

@@ -26,6 +26,8 @@ use crate::{BuildError, Options, Policy, VALUE_BYTES_MAX};
 use expiry::Sweep;
 pub use hand_over::Standing;
 pub use stage::Staged;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Why an item leaves its chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,10 @@ pub struct Store {
     item_bytes_max: u64,
     /// Blobs, as they are charged.
     pub(crate) large_bytes: u64,
+    /// Blobs that were given up and that others hold still.
+    lent_bytes: Arc<AtomicU64>,
+    /// What the caller says of its buffers.
+    buffer_bytes: u64,
     /// What the caller charged.
     heap_bytes: u64,
     /// Of this, what belongs to heap items that left the store and that the caller has still to free.
@@ -112,6 +118,8 @@ impl Store {
             reserve_bytes,
             item_bytes_max: options.item_bytes_max,
             large_bytes: 0,
+            lent_bytes: Arc::default(),
+            buffer_bytes: 0,
             heap_bytes: 0,
             heap_leaving_bytes: 0,
             table_bytes: 0,

@@ -4,11 +4,13 @@ use super::{Gone, Store, hash_of};
 use crate::class::ClassId;
 use crate::hash::Key;
 use crate::index::Slot;
-use crate::item::Raw;
-use crate::large;
+use crate::item::{Raw, layout_of, payload_offset};
+use crate::large::{self, Lent};
 use crate::meta::{Meta, Refused};
 use crate::page::{Handle, NONE, PageId};
 use crate::{BuildError, Policy};
+use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 /// The index lies on huge pages from this budget on. The ledger counts what of it is used, and each of its two ranges
 /// may hold nearly a huge page more: too much beside a small budget, whose index the CPU's caches hold anyway.
@@ -144,7 +146,7 @@ impl Store {
     }
 
     /// Makes the blob of an item longer or shorter where it is, or moves it, which the allocator does by mapping if
-    /// it is large. The item must be neither pinned nor evicted for its own sake.
+    /// it is large. The item must be neither pinned nor lent nor evicted for its own sake.
     pub(crate) fn resize_blob(&mut self, handle: Handle, bytes: usize, now_ms: u64) -> Result<(), Refused> {
         let raw = self.pages.raw(handle);
         let before = large::charged_bytes(raw.blob());
@@ -161,8 +163,33 @@ impl Store {
             return Err(Refused::NoMemory);
         };
         self.large_bytes = self.large_bytes + large::charged_bytes(blob) - before;
-        raw.set_blob(blob, raw.value_len());
+        raw.set_blob(blob);
         Ok(())
+    }
+
+    /// A descriptor of an item whose key and value lie in a blob that others have filled.
+    pub(crate) fn adopt_blob(
+        &mut self,
+        key: &Key,
+        block: &Lent,
+        key_at: usize,
+        value: &Range<usize>,
+        meta: &Meta,
+        now_ms: u64,
+    ) -> Result<Handle, Refused> {
+        let charge = block.charged_bytes();
+        if charge > self.budget_bytes {
+            return Err(Refused::ValueTooLarge);
+        }
+        self.make_room_for(charge, now_ms)?;
+        let class = self.pages.classes().descriptor();
+        let handle = self.take_chunk(class, payload_offset(layout_of(meta, true)), now_ms)?;
+        std::mem::forget(block.clone());
+        self.large_bytes += charge;
+        let (key_at, value_at) = (block.start() + key_at, block.start() + value.start);
+        let raw = self.pages.raw(handle);
+        raw.lay_out_adopted(key.db, key.bytes.len(), meta, block.blob(), key_at, value_at, value.len());
+        Ok(handle)
     }
 
     /// Sheds memory until the ledger is within the budget, and then some for `charge` bytes to come.
@@ -181,7 +208,7 @@ impl Store {
 
     pub(crate) fn give_blob(&mut self, blob: *mut u8) {
         self.large_bytes -= large::charged_bytes(blob);
-        large::give_back(blob);
+        large::leave(blob, &self.lent_bytes);
     }
 
     /// Frees every blob that no pin reads, because the store goes.
@@ -413,7 +440,18 @@ impl Store {
         made
     }
 
-    /// Counts memory of the caller's (collections, buffers) in the ledger: more, or less if negative.
+    /// Says how many bytes of buffers the caller holds. They are in the ledger and no data is evicted for them: keeping
+    /// them few is the caller's business.
+    pub fn set_buffer_bytes(&mut self, bytes: u64) {
+        self.buffer_bytes = bytes;
+    }
+
+    /// Bytes of large values whose items are gone or changed and that are still lent to somebody.
+    pub fn lent_bytes(&self) -> u64 {
+        self.lent_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts memory of the caller's collections in the ledger: more, or less if negative.
     pub fn charge(&mut self, delta: i64) {
         self.heap_bytes = self.heap_bytes.saturating_add_signed(delta);
         if delta < 0 {

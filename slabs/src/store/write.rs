@@ -3,9 +3,11 @@
 use super::{Gone, Store};
 use crate::hash::Key;
 use crate::item::{Item, Raw, layout_of, payload_offset};
+use crate::large::{self, Lent};
 use crate::meta::{Change, EXPIRE_AT_MS_MAX, Meta, Refused};
+use crate::page;
 use crate::page::Handle;
-use crate::{large, page};
+use std::ops::Range;
 
 /// The longest key.
 const KEY_BYTES_MAX: usize = 65_535;
@@ -48,6 +50,55 @@ impl Store {
             None => self.insert(hash, key, value_bytes, meta, now_ms)?,
         };
         Ok(raw.value_mut())
+    }
+
+    /// Inserts or replaces an item whose key and value lie in `block`, which becomes the item's memory without being
+    /// copied: the block is charged as a whole, so it should hold little else. What is too small to have memory of its
+    /// own is copied.
+    ///
+    /// # Panics
+    ///
+    /// If the key's bytes are not at `key_at`, or the value is not within the block.
+    #[allow(clippy::too_many_arguments)]
+    pub fn adopt(
+        &mut self,
+        key: &Key,
+        block: &Lent,
+        key_at: usize,
+        value: Range<usize>,
+        meta: &Meta,
+        now_ms: u64,
+    ) -> Result<(), Refused> {
+        let payload = key.bytes.len() + value.len();
+        if meta.heap
+            || self.pages.classes().of_item(payload_offset(layout_of(meta, false)) + payload).is_some()
+        {
+            return self.put(key, &block[value], meta, now_ms);
+        }
+        assert!(
+            block[key_at..].starts_with(key.bytes) && value.end <= block.len(),
+            "key and value are in there"
+        );
+        let hash = key.slot_hash();
+        self.check_sizes(key, value.len())?;
+        let old = self.find_live(hash, key, now_ms).map(|(_, handle)| handle);
+        self.unpin_released();
+        let Some(old) = old else {
+            let handle = self.adopt_blob(key, block, key_at, &value, meta, now_ms)?;
+            self.join(hash, handle);
+            return Ok(());
+        };
+        // As in `replace`: what has to go must not be what is replaced.
+        let old_raw = self.pages.raw(old);
+        let pinned = old_raw.is_pinned();
+        old_raw.set_pinned(true);
+        let made = self.adopt_blob(key, block, key_at, &value, meta, now_ms);
+        old_raw.set_pinned(pinned);
+        let handle = made?;
+        self.pages.raw(handle).set_frequency(old_raw.frequency());
+        self.note_heap_leaves(old_raw, meta);
+        self.take_place_of(hash, old, handle);
+        Ok(())
     }
 
     /// Gives the value another length, keeping its beginning and filling up with zeros. The item gets a new version
@@ -234,7 +285,7 @@ impl Store {
             if matches!(old, Old::Forget) || !self.blob_can_grow(handle, raw, key, value_bytes, meta) {
                 return self.replace(hash, handle, key, value_bytes, meta, old, now_ms);
             }
-            self.resize_blob(handle, key.bytes.len() + value_bytes, now_ms)?;
+            self.resize_blob(handle, raw.blob_value_at() + value_bytes, now_ms)?;
             self.evictor.on_remove(&self.pages, handle, Gone::Replaced);
             let raw = self.rewrite_in_place(hash, handle, key, value_bytes, meta, old);
             self.evictor.on_insert(&self.pages, &self.index, handle, hash);
@@ -280,10 +331,11 @@ impl Store {
         raw
     }
 
-    /// Whether the item is large, stays large, and nobody reads its blob.
+    /// Whether the item is large, stays large, and nobody else reads its blob.
     fn blob_can_grow(&self, handle: Handle, raw: Raw, key: &Key, value_bytes: usize, meta: &Meta) -> bool {
         let item_bytes = payload_offset(layout_of(meta, false)) + key.bytes.len() + value_bytes;
         raw.is_large()
+            && !large::is_shared(raw.blob())
             && self.pages.classes().of_item(item_bytes).is_none()
             && (!raw.is_pinned() || !self.pins.is_pinned(handle))
     }
@@ -307,7 +359,10 @@ impl Store {
             return wanted == Some(self.pages.class_of(handle));
         }
         let usable = large::usable_bytes(raw.blob());
-        wanted.is_none() && payload <= usable && payload >= usable - usable / 8
+        wanted.is_none()
+            && raw.blob_value_at() + value_bytes <= usable
+            && payload >= usable - usable / 8
+            && !large::is_shared(raw.blob())
     }
 
     /// Puts the item into another chunk.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use slabs::{Change, Hasher, Key, Kind, Ledger, Meta, Options, Pin, Policy, Refused, Store};
+use slabs::{Change, Draft, Hasher, Key, Kind, Ledger, Lent, Meta, Options, Pin, Policy, Refused, Store};
 
 /// What one step does, in plain numbers, so that any can be drawn and shrunk.
 pub type Step = (u8, u16, u32, u8);
@@ -26,6 +26,7 @@ pub struct Pair {
     hasher: Hasher,
     twin: HashMap<Id, Entry>,
     pins: Vec<(Pin, Vec<u8>)>,
+    lent: Vec<(Lent, Vec<u8>)>,
     now_ms: u64,
     explained: u64,
     page_bytes: u64,
@@ -49,6 +50,7 @@ impl Pair {
             store,
             twin: HashMap::new(),
             pins: Vec::new(),
+            lent: Vec::new(),
             now_ms: 1_700_000_000_000,
             explained: 0,
             page_bytes: if budget_bytes < 64 << 20 { 16 << 10 } else { 32 << 10 },
@@ -102,6 +104,9 @@ impl Pair {
                 if !self.pins.is_empty() {
                     self.pins.swap_remove(size as usize % self.pins.len());
                 }
+                if !self.lent.is_empty() {
+                    self.lent.swap_remove(size as usize % self.lent.len());
+                }
             }
             13 => {
                 self.store.sweep(self.now_ms, 50);
@@ -112,6 +117,9 @@ impl Pair {
         self.check_ledger();
         for (pin, value) in &self.pins {
             assert_eq!(&pin[..], &value[..]);
+        }
+        for (lent, value) in &self.lent {
+            assert_eq!(&lent[..], &value[..]);
         }
         self.store.take_dropped();
         self.agree(&id);
@@ -131,13 +139,30 @@ impl Pair {
         let meta = self.meta(length, extra);
         let value = vec![extra; length];
         let key = Key::new(&self.hasher, id.0, &id.1);
-        match self.store.put(&key, &value, &meta, self.now_ms) {
+        let stored = if length > 1000 && extra.is_multiple_of(2) {
+            self.adopt(id, &value, &meta)
+        } else {
+            self.store.put(&key, &value, &meta, self.now_ms)
+        };
+        match stored {
             Ok(()) => {
                 self.twin.insert(id.clone(), Entry { value, meta });
             }
             Err(refused) => self.refused(refused),
         }
         self.slack_bytes = self.slack_bytes.max(length as u64 + 65_536);
+    }
+
+    /// The value and its key come in a block, among other bytes.
+    fn adopt(&mut self, id: &Id, value: &[u8], meta: &Meta) -> Result<(), Refused> {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let mut draft = Draft::new(20 + key.bytes.len() + value.len()).unwrap();
+        for part in [&b"0123456"[..], key.bytes, b"89", value, b"0123456789"] {
+            assert_eq!(draft.fill(part), Some(part.len()));
+        }
+        let block = draft.lend();
+        let value_at = 9 + key.bytes.len();
+        self.store.adopt(&key, &block, 7, value_at..value_at + value.len(), meta, self.now_ms)
     }
 
     fn refused(&self, refused: Refused) {
@@ -240,6 +265,13 @@ impl Pair {
         let key = Key::new(&self.hasher, id.0, &id.1);
         let pin = self.store.pin(&key, self.now_ms);
         assert_eq!(pin.as_deref(), self.twin.get(id).map(|entry| &entry.value[..]));
+        let lent = self.store.peek(&key, self.now_ms).and_then(|item| item.lend());
+        if let Some(lent) = lent
+            && self.lent.len() < 20
+        {
+            let value = pin.as_ref().unwrap().to_vec();
+            self.lent.push((lent, value));
+        }
         if let Some(pin) = pin
             && self.pins.len() < 20
         {
@@ -253,7 +285,7 @@ impl Pair {
         let ledger = self.store.ledger();
         let pinned: u64 = self.pins.iter().map(|(pin, _)| pin.len() as u64 + self.page_bytes).sum();
         assert!(
-            ledger.total() <= ledger.budget + self.page_bytes + self.slack_bytes + pinned,
+            ledger.data() <= ledger.budget + self.page_bytes + self.slack_bytes + pinned,
             "{ledger:?} slack {}",
             self.slack_bytes
         );
@@ -297,15 +329,23 @@ impl Pair {
         for (pin, value) in &self.pins {
             assert_eq!(&pin[..], &value[..]);
         }
-        let pins = std::mem::take(&mut self.pins);
+        let (pins, lent) = (std::mem::take(&mut self.pins), std::mem::take(&mut self.lent));
         if pins.len().is_multiple_of(2) {
             // Half of the time the pins outlive the store.
             drop(self);
             for (pin, value) in &pins {
                 assert_eq!(&pin[..], &value[..]);
             }
+            for (lent, value) in &lent {
+                assert_eq!(&lent[..], &value[..]);
+            }
         } else {
             drop(pins);
+            self.store.settle(1, self.now_ms);
+            let left: u64 = lent.iter().map(|(lent, _)| lent.share_bytes()).sum();
+            assert!(self.store.lent_bytes().abs_diff(left) <= lent.len() as u64, "shares add up");
+            drop(lent);
+            assert_eq!((self.store.lent_bytes(), self.store.ledger().buffers), (0, 0));
             self.store.settle(1, self.now_ms);
             self.store.clear();
             let Ledger { pages, large, .. } = self.store.ledger();

@@ -7,9 +7,9 @@ pub mod field;
 pub mod range;
 
 use super::Fault;
+use crate::limits::STRING_BYTES_MAX;
 use crate::protocol::Args;
 use crate::text::parse_i64;
-use slabs::VALUE_BYTES_MAX;
 
 /// Reads a bit's offset, which must lie within the longest string.
 fn bit_offset(text: &[u8]) -> Result<u64, Fault> {
@@ -19,7 +19,7 @@ fn bit_offset(text: &[u8]) -> Result<u64, Fault> {
 const BAD_OFFSET: Fault = Fault::text("ERR bit offset is not an integer or out of range");
 
 fn in_longest_string(offset: i64) -> Option<u64> {
-    u64::try_from(offset).ok().filter(|offset| offset >> 3 < VALUE_BYTES_MAX)
+    u64::try_from(offset).ok().filter(|offset| offset >> 3 < STRING_BYTES_MAX)
 }
 
 /// Whether argument `at` says that offsets are those of bits; without it they are those of bytes.

@@ -87,7 +87,7 @@ fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     let Ok(filter) = Filter::parse(args) else { return Pack::default().number(0).finish() };
     let fitting = local.sessions.iter().filter(|(_, session)| filter.fits(session, asker));
     let fitting: Vec<_> = fitting.map(|(slot, _)| slot).collect();
-    fitting.iter().for_each(|slot| local.sessions.doom(*slot));
+    fitting.iter().for_each(|slot| local.sessions.doom(*slot, asker.client_id));
     Pack::default().number(fitting.len() as u64).finish()
 }
 

@@ -95,7 +95,7 @@ fn write_value(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>, with_c
     match shard.read(&call.key, call.touch) {
         Some(item) if item.kind() == Kind::String => {
             let cas = with_cas.then(|| item.cas_unique());
-            reply.memcache_value(call.key.bytes, item.client_flags(), item.value(), cas);
+            reply.memcache_value_lent(call.key.bytes, item.client_flags(), item.value(), cas, || item.lend());
             true
         }
         _ => false,

@@ -183,7 +183,7 @@ fn put(shard: &mut Shard, call: &Call<'_>) -> Result<(), &'static str> {
     } else {
         let meta = Meta { client_flags, expire_at_ms, ..Meta::default() };
         let data = args.last().unwrap_or_default();
-        shard.store.put(&call.key, data, &meta, now).map_err(|refused| count_refusal(shard, refused))?;
+        shard.put(&call.key, data, &meta).map_err(|refused| count_refusal(shard, refused))?;
     }
     shard.memcache.total_items += 1;
     Ok(())

@@ -53,14 +53,18 @@ impl Use {
     /// As of the last turn of each core.
     pub fn of(shared: &Shared) -> Use {
         let total = |counter| sum(&shared.metrics, counter);
-        let used = total(Counter::UsedBytes);
+        // What is on its way between cores is nobody's. The counters are read one after the other, so that mail
+        // which is opened meanwhile may seem not to have been posted.
+        let opened = total(Counter::MailBytesOpened);
+        let travelling = total(Counter::MailBytesPosted).saturating_sub(opened);
+        let used = total(Counter::UsedBytes) + travelling;
         Use {
             used,
             peak: total(Counter::PeakBytes).max(used),
             max: shared.parameters.maxmemory_bytes(),
             index: total(Counter::IndexBytes),
             dataset: total(Counter::DatasetBytes),
-            buffers: total(Counter::BufferBytes),
+            buffers: total(Counter::BufferBytes) + travelling,
             rss: process::rss_bytes(),
             evicts: shared.parameters.policy() != slabs::Policy::NoEviction,
             keys: total(Counter::Items),

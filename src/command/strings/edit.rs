@@ -2,10 +2,10 @@
 
 use super::{find, grow};
 use crate::command::{Call, Command, Fault, Handler, Keys, Outcome, flag};
+use crate::limits::STRING_BYTES_MAX;
 use crate::protocol::Reply;
 use crate::shard::{Meta, Shard};
 use crate::text::parse_i64;
-use slabs::VALUE_BYTES_MAX;
 
 /// The commands of this file.
 pub static ROWS: &[Command] = &[
@@ -60,7 +60,7 @@ fn add(shard: &mut Shard, call: &Call<'_>, in_front: bool, reply: &mut Reply<'_>
     let old = find(shard, call)?.map(|item| item.value().len());
     let grown = match old {
         None => None,
-        Some(old) if (old + bytes.len()) as u64 > VALUE_BYTES_MAX => return Err(Fault::TooLarge),
+        Some(old) if (old + bytes.len()) as u64 > STRING_BYTES_MAX => return Err(Fault::TooLarge),
         Some(_) if in_front => shard.store.prepend(&call.key, bytes, now)?,
         Some(_) => shard.store.append(&call.key, bytes, now)?,
     };

@@ -106,7 +106,7 @@ fn get(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outc
 pub(super) fn write_string(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<bool, Fault> {
     match shard.read(&call.key, call.touch) {
         Some(item) if item.kind() == Kind::String => {
-            reply.bulk(item.value());
+            reply.bulk_lent(item.value(), || item.lend());
             Ok(true)
         }
         Some(_) => Err(Fault::WrongType),
@@ -119,7 +119,7 @@ pub(super) fn write_string(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply
 
 fn mget_part(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     match shard.read(&call.key, call.touch) {
-        Some(item) if item.kind() == Kind::String => reply.bulk(item.value()),
+        Some(item) if item.kind() == Kind::String => reply.bulk_lent(item.value(), || item.lend()),
         _ => reply.null(),
     }
     Ok(Outcome::READ)
@@ -155,7 +155,7 @@ fn getex(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Ou
     };
     let had_expiry = item.expire_at_ms() != 0;
     let expire_at_ms = given.unix_ms(now, "getex")?;
-    reply.bulk(item.value());
+    reply.bulk_lent(item.value(), || item.lend());
     let changed = match expire_at_ms {
         Some(at) if at <= now => shard.store.remove(&call.key, now),
         Some(at) => shard.store.set_expiry(&call.key, at, Change::New, now)?,

@@ -54,7 +54,7 @@ pub(super) fn grow<'s>(
 ) -> Result<(&'s mut [u8], bool), Fault> {
     let now = shard.now_ms();
     let found = find(shard, call)?.map(|item| item.value().len());
-    if length > slabs::VALUE_BYTES_MAX {
+    if length > crate::limits::STRING_BYTES_MAX {
         return Err(Fault::TooLarge);
     }
     match found {

@@ -141,8 +141,7 @@ impl<'a> Options<'a> {
 
 fn set(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     if call.args.len() == 3 {
-        let now = shard.now_ms();
-        shard.store.put(&call.key, &call.args[2], &Meta::default(), now)?;
+        shard.put(&call.key, &call.args[2], &Meta::default())?;
         reply.ok();
         return Ok(Outcome::CHANGED);
     }
@@ -185,7 +184,7 @@ fn replace(shard: &mut Shard, call: &Call<'_>, value: &[u8], meta: &Meta) -> Res
     if meta.expire_at_ms != 0 && meta.expire_at_ms <= now {
         return Ok(Outcome::changed_if(shard.store.remove(&call.key, now)));
     }
-    shard.store.put(&call.key, value, meta, now)?;
+    shard.put(&call.key, value, meta)?;
     Ok(Outcome::CHANGED)
 }
 
@@ -195,7 +194,7 @@ fn setnx(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Ou
         reply.int(0);
         return Ok(Outcome::READ);
     }
-    shard.store.put(&call.key, &call.args[2], &Meta::default(), now)?;
+    shard.put(&call.key, &call.args[2], &Meta::default())?;
     reply.int(1);
     Ok(Outcome::CHANGED)
 }

@@ -67,6 +67,11 @@ pub struct Parser {
 }
 
 impl Parser {
+    /// Bytes of input, counted from the start of the request, without which [`Parser::parse`] has nothing new to say.
+    pub fn need(&self) -> usize {
+        self.need as usize
+    }
+
     /// Finds the request at the start of `bytes`, the input that follows the last one.
     pub fn parse(&mut self, bytes: &[u8], spans: &mut Vec<Span>, limits: &Limits) -> Parsed {
         if bytes.len() < self.need as usize || bytes.is_empty() {

@@ -1,7 +1,9 @@
 //! Replies that only memcached's protocol has.
 
 use super::Reply;
+use crate::limits::LENT_BYTES_MIN;
 use crate::text::format_u64;
+use slabs::Lent;
 
 impl Reply<'_> {
     /// A line of text, its end added.
@@ -30,6 +32,24 @@ impl Reply<'_> {
         self.memcache_header(key, flags, value.len(), cas);
         self.out.extend_from_slice(value);
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// The same for a value whose bytes their owner may lend.
+    #[inline]
+    pub fn memcache_value_lent(
+        &mut self,
+        key: &[u8],
+        flags: u32,
+        value: &[u8],
+        cas: Option<u64>,
+        lend: impl FnOnce() -> Option<Lent>,
+    ) {
+        if value.len() >= LENT_BYTES_MIN && self.pieces.is_some() {
+            self.memcache_header(key, flags, value.len(), cas);
+            self.piece(value, lend());
+        } else {
+            self.memcache_value(key, flags, value, cas);
+        }
     }
 
     /// The line before a value of `value_bytes`, for values that are sent from where they are. The

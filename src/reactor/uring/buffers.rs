@@ -66,6 +66,11 @@ impl Buffers {
         }
     }
 
+    /// Bytes of the buffers lent so far.
+    pub fn lent_bytes(&self) -> u64 {
+        u64::from(self.in_use) * u64::from(self.buffer_bytes)
+    }
+
     fn address(&self, number: u16) -> *mut u8 {
         assert!(number < self.count);
         // SAFETY: buffer `number` lies within the mapping, as `number` is below `count`.

@@ -5,8 +5,9 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use io_uring::cqueue;
 
-use super::operation::{Kind, SEND_BYTES_MAX, tag_of};
+use super::operation::{Kind, tag_of};
 use super::{SILENT, Uring};
+use crate::reactor::outgoing::Outgoing;
 use crate::reactor::{Events, Socket, refuse};
 
 /// So many connections without a buffer in one turn mean that too few are lent.
@@ -140,7 +141,7 @@ impl Uring {
     #[inline]
     fn settle_send<E: Events>(&mut self, index: u32, events: &mut E) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let whole = connection.buffer.len().min(SEND_BYTES_MAX) as i32;
+        let whole = connection.aimed_bytes() as i32;
         let outcome = std::mem::replace(&mut connection.outcome, SILENT);
         let result = if outcome == SILENT { whole } else { outcome };
         self.send_progressed(index, result, events);
@@ -163,8 +164,8 @@ impl Uring {
             } else if connection.sent < connection.buffer.len() {
                 self.send_rest(index);
             } else {
-                let buffer = std::mem::take(&mut connection.buffer);
-                events.sent(Socket(index), buffer);
+                let output = std::mem::replace(&mut connection.buffer, Outgoing::nothing());
+                events.sent(Socket(index), output.into_buffer());
             }
         }
         self.landed(index);

@@ -36,6 +36,7 @@ use io_uring::types::CancelBuilder;
 use self::buffers::Buffers;
 use self::operation::Kind;
 use self::ring::Ring;
+use super::outgoing::Outgoing;
 use super::refuse::Spare;
 use super::slots::Slots;
 use super::stream::Stream;
@@ -47,7 +48,7 @@ const SILENT: i32 = i32::MAX;
 struct Connection {
     stream: Stream,
     /// What is being sent, from `sent` on; empty when nothing is.
-    buffer: Vec<u8>,
+    buffer: Outgoing,
     sent: usize,
     in_flight: u8,
     /// A receive is armed in the kernel.
@@ -165,7 +166,7 @@ impl Driver for Uring {
         let stream = Stream::new(descriptor, false)?;
         let index = self.connections.insert(Connection {
             stream,
-            buffer: Vec::new(),
+            buffer: Outgoing::nothing(),
             sent: 0,
             in_flight: 0,
             receiving: false,
@@ -189,9 +190,22 @@ impl Driver for Uring {
     }
 
     #[inline]
-    fn send(&mut self, socket: Socket, buffer: Vec<u8>, report: Report) {
+    fn send(&mut self, socket: Socket, output: impl Into<Outgoing>, report: Report) {
         self.hurry |= report == Report::AtOnce;
-        self.send_now(socket.0, buffer);
+        self.send_now(socket.0, output.into());
+    }
+
+    fn untaken(&self, socket: Socket) -> io::Result<u64> {
+        let connection = self.connections.get(socket.0).ok_or(io::ErrorKind::NotConnected)?;
+        if connection.buffer.is_empty() {
+            return Ok(0);
+        }
+        let left = connection.buffer.len() - connection.sent;
+        Ok(left as u64 + sys::queued_bytes(connection.stream.raw())?)
+    }
+
+    fn receive_bytes(&self) -> u64 {
+        self.buffers.lent_bytes()
     }
 
     fn close(&mut self, socket: Socket) {

@@ -5,8 +5,9 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use io_uring::{cqueue, opcode, squeue, types};
 
-use super::Uring;
 use super::buffers::GROUP;
+use super::{Connection, Uring};
+use crate::reactor::outgoing::{Outgoing, PARTS_MAX, Pieces};
 use crate::reactor::refuse;
 
 /// The most that one operation is asked to send; the kernel takes less than 2 GiB at a time.
@@ -65,6 +66,57 @@ pub(super) fn tag(kind: Kind, generation: u32, index: u32) -> u64 {
 pub(super) fn tag_of(completion: &cqueue::Entry) -> (Kind, u32, u32) {
     let tag = completion.user_data();
     (Kind::of((tag >> 56) as u8), (tag >> 32) as u32 & 0x00ff_ffff, tag as u32)
+}
+
+impl Connection {
+    /// The bytes that the send which is about to be queued, or was queued last, is asked to send.
+    #[inline]
+    pub(super) fn aimed_bytes(&self) -> usize {
+        match &self.buffer {
+            Outgoing::Bytes(bytes) => (bytes.len() - self.sent).min(SEND_BYTES_MAX),
+            Outgoing::Pieces(pieces) => pieces.aimed,
+        }
+    }
+
+    /// An entry that sends what has not been sent. It points into the output.
+    #[inline]
+    fn send_entry(&mut self, flags: libc::c_int) -> squeue::Entry {
+        let descriptor = types::Fd(self.stream.raw());
+        match &mut self.buffer {
+            Outgoing::Bytes(bytes) => {
+                let rest = &bytes[self.sent..];
+                let len = rest.len().min(SEND_BYTES_MAX) as u32;
+                opcode::Send::new(descriptor, rest.as_ptr(), len).flags(flags).build()
+            }
+            Outgoing::Pieces(pieces) => {
+                let message = aim(pieces, self.sent);
+                opcode::SendMsg::new(descriptor, message).flags(flags as u32).build()
+            }
+        }
+    }
+}
+
+/// Writes down where the parts from byte `sent` on lie, as many as one operation sends.
+#[cold]
+fn aim(pieces: &mut Pieces, sent: usize) -> *const libc::msghdr {
+    let mut vectors = std::mem::take(&mut pieces.vectors);
+    vectors.clear();
+    let mut aimed = 0;
+    for part in pieces.parts(sent).take(PARTS_MAX) {
+        let len = part.len().min(SEND_BYTES_MAX - aimed);
+        vectors.push(libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: len });
+        aimed += len;
+        if aimed == SEND_BYTES_MAX {
+            break;
+        }
+    }
+    pieces.vectors = vectors;
+    pieces.aimed = aimed;
+    // SAFETY: zeros are a message without address, parts and control data.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = pieces.vectors.as_mut_ptr();
+    header.msg_iovlen = pieces.vectors.len() as _;
+    std::ptr::from_ref(pieces.header.insert(header))
 }
 
 impl Uring {
@@ -131,21 +183,19 @@ impl Uring {
 
     /// Sends what the kernel takes at once.
     #[inline]
-    pub(super) fn send_now(&mut self, index: u32, buffer: Vec<u8>) {
+    pub(super) fn send_now(&mut self, index: u32, output: Outgoing) {
         let generation = self.connections.generation(index);
         let Some(connection) = self.connections.get_mut(index) else { return };
         if connection.closing {
             return;
         }
-        assert!(connection.buffer.is_empty() && !buffer.is_empty(), "one send at a time, and not of nothing");
-        connection.buffer = buffer;
+        assert!(connection.buffer.is_empty() && !output.is_empty(), "one send at a time, and not of nothing");
+        connection.buffer = output;
         connection.sent = 0;
         connection.in_flight += 1;
-        let len = connection.buffer.len().min(SEND_BYTES_MAX) as u32;
-        let send = opcode::Send::new(types::Fd(connection.stream.raw()), connection.buffer.as_ptr(), len);
-        let send = send.flags(libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build();
+        let send = connection.send_entry(libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL);
         let send = send.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Send, generation, index));
-        // SAFETY: the buffer stays in the connection, untouched, until the entry was consumed; as the operation
+        // SAFETY: the output stays in the connection, untouched, until the entry was consumed; as the operation
         // may not wait, it is over then.
         let place = unsafe { self.push(&send) };
         self.sends.push((place, index));
@@ -155,13 +205,12 @@ impl Uring {
     pub(super) fn send_rest(&mut self, index: u32) {
         let generation = self.connections.generation(index);
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let rest = &connection.buffer[connection.sent..];
-        let len = rest.len().min(SEND_BYTES_MAX) as u32;
-        let send = opcode::Send::new(types::Fd(connection.stream.raw()), rest.as_ptr(), len);
-        let send = send.flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build();
+        // Not `MSG_WAITALL`: each part that leaves is known as soon as it has left, so that a slow reader is told
+        // from one that does not read.
+        let send = connection.send_entry(libc::MSG_NOSIGNAL);
         connection.in_flight += 1;
         connection.waiting = true;
-        // SAFETY: the buffer stays in the connection, untouched, until this operation is no longer in flight.
+        // SAFETY: the output stays in the connection, untouched, until this operation is no longer in flight.
         unsafe { self.push(&send.user_data(tag(Kind::SendRest, generation, index))) };
     }
 

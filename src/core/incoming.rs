@@ -1,0 +1,113 @@
+//! Long requests: collected in a block of their final size, which a large value in them takes along into the store.
+//!
+//! The parser says how long the request that has begun is at least. From there on its bytes go into a
+//! [`slabs::Draft`], and the parser looks again when they are all there, at the same contiguous bytes as ever. While
+//! the request is executed, its shard is offered the block (`Shard::offer`); to another core the block itself
+//! travels. What is not taken is freed with the block.
+
+use super::Core;
+use crate::connection::Closing;
+use crate::limits::{DRAFT_BYTES_MIN, DRAFT_TAIL_BYTES};
+use crate::session::SessionId;
+use slabs::Draft;
+
+impl Core {
+    /// Begins to collect a request of which `bytes` have come, if it is a long one. False: it is not.
+    #[inline]
+    pub(super) fn begin_draft(&mut self, id: SessionId, bytes: &[u8]) -> bool {
+        let need = self.connections[id as usize].parser.need();
+        need >= DRAFT_BYTES_MIN && self.begin_long(id, need, bytes)
+    }
+
+    #[cold]
+    fn begin_long(&mut self, id: SessionId, need: usize, bytes: &[u8]) -> bool {
+        let connection = &mut self.connections[id as usize];
+        if !connection.serves() || bytes.len() > need {
+            return false;
+        }
+        // What is too long for all requests of this core together is told so before anything is taken for it.
+        let draft = Draft::new(need + DRAFT_TAIL_BYTES);
+        let Some(mut draft) = draft.filter(|_| need as u64 <= self.inputs_bytes_max) else {
+            self.refuse_input(id);
+            return true;
+        };
+        draft.fill(bytes);
+        self.connections[id as usize].incoming = Some(draft);
+        self.mark_dirty(id);
+        true
+    }
+
+    /// Bytes for a connection that collects a long request.
+    #[cold]
+    pub(super) fn receive_long(&mut self, id: SessionId, bytes: &[u8]) {
+        let mut rest = bytes;
+        loop {
+            let connection = &mut self.connections[id as usize];
+            let Some(draft) = &mut connection.incoming else { break };
+            if connection.held.is_empty() && draft.len() < draft.expected() {
+                let Some(taken) = draft.fill(rest) else {
+                    return self.refuse_input(id);
+                };
+                rest = &rest[taken..];
+            }
+            let complete = draft.len() >= connection.parser.need();
+            if !complete {
+                debug_assert!(rest.is_empty());
+                break;
+            }
+            if !self.serve_draft(id) {
+                break;
+            }
+        }
+        self.mark_dirty(id);
+        let connection = &mut self.connections[id as usize];
+        if rest.is_empty() || connection.closing != Closing::No {
+            return;
+        }
+        if connection.incoming.is_none() && connection.held.is_empty() {
+            self.take_input(id, rest);
+        } else {
+            connection.held.push(rest, Vec::new);
+            if connection.incoming.is_none() && connection.serves() {
+                self.serve_held(id);
+            }
+        }
+    }
+
+    /// Serves a long request that is there. False: it has to wait.
+    pub(super) fn serve_draft(&mut self, id: SessionId) -> bool {
+        self.hold_if_flooded(id);
+        let connection = &mut self.connections[id as usize];
+        let need = connection.parser.need();
+        if !connection.serves() || connection.incoming.as_ref().is_none_or(|draft| draft.len() < need) {
+            return false;
+        }
+        let Some(mut draft) = connection.incoming.take() else { return false };
+        self.shard.offer = Some(draft.lend());
+        let used = self.serve(id, &draft);
+        self.shard.offer = None;
+        let connection = &mut self.connections[id as usize];
+        if connection.closing != Closing::No {
+            return false;
+        }
+        if used > 0 {
+            // Behind the request some bytes of the next may have come.
+            if used < draft.len() {
+                connection.held.put_before(&draft[used..]);
+            }
+            return true;
+        }
+        // It waits, or is longer than was known.
+        let need = connection.parser.need();
+        if need > draft.len() {
+            // In steps that grow with it, for a request of many arguments not to move for each.
+            draft.expect(need + DRAFT_TAIL_BYTES.max(draft.len() / 16));
+        }
+        connection.incoming = Some(draft);
+        if need as u64 > self.inputs_bytes_max {
+            self.refuse_input(id);
+            return false;
+        }
+        self.connections[id as usize].serves()
+    }
+}
