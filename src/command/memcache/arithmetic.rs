@@ -100,10 +100,11 @@ pub(super) fn change(
 ) -> Changed {
     let now = shard.now_ms();
     let Some(item) = shard.store.get_unread(&call.key, now) else { return Changed::Missed };
-    if unique != 0 && item.cas_unique() != unique {
+    let length = item.value().len();
+    // memcached says so of no bytes at all before it looks at the unique, of other bytes after it.
+    if length > 0 && unique != 0 && item.cas_unique() != unique {
         return Changed::OtherUnique;
     }
-    let length = item.value().len();
     let Some(old) = fields::unsigned(item.value()).filter(|_| item.kind() == Kind::String) else {
         return Changed::Refused("CLIENT_ERROR cannot increment or decrement non-numeric value");
     };
