@@ -59,6 +59,9 @@ SENTENCES = [
     (b"md a v v\r\n", b"CLIENT_ERROR invalid or duplicate flag\r\n", DUPLICATE),
     (b"md a S\r\n", b"CLIENT_ERROR invalid or duplicate flag\r\n", b"CLIENT_ERROR invalid flag\r\n"),
     (b"md a Tx\r\n", b"CLIENT_ERROR invalid or duplicate flag\r\n", b"CLIENT_ERROR bad token in command line format\r\n"),
+    # What is no letter is no flag.
+    (b"mg a !\r\n", b"CLIENT_ERROR invalid flag\r\n", FORMAT),
+    (b"ms a 1 v 1\r\nx\r\n", b"CLIENT_ERROR invalid flag\r\n", FORMAT),
     # Only the first letter of a mode counts.
     (b"ms a 1 M\r\nx\r\n", b"CLIENT_ERROR incorrect length for M token\r\n", b"CLIENT_ERROR invalid mode for ms M token\r\n"),
     (b"ma n1 M\r\n", b"CLIENT_ERROR invalid or duplicate flag\r\n", b"CLIENT_ERROR invalid mode for ma M token\r\n"),

@@ -21,7 +21,7 @@ COUNTERS = classic.COUNTERS
 TTLS = memcache_differences.TTLS
 VALUES = classic.VALUES + [b"z" * 20_000, b"w" * 200_000]
 TOO_LARGE = b"t" * 1_048_577
-WRONG = [b"v v", b"k t k", b"S3", b"1", b"!", b"\xff", b"Tx", b"T", b"Cx", b"C-1", b"Fx", b"Jx", b"Dx", b"u O" + b"o" * 32]
+WRONG = [b"v v", b"k t k", b"S3", b"[", b"\xff", b"Tx", b"T", b"Cx", b"C-1", b"Fx", b"Jx", b"Dx", b"u O" + b"o" * 32]
 WRONG += [b"T18446744073709551616", b"N- v", b"Rx T0", b"q q"]
 
 

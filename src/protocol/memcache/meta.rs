@@ -88,7 +88,10 @@ impl Flags {
             if letter >= 127 {
                 return Err(LineError::DuplicateFlag);
             }
-            if letter < b'@' || KNOWN & bit(letter) == 0 {
+            if letter < b'A' {
+                return Err(LineError::BadFormat);
+            }
+            if KNOWN & bit(letter) == 0 {
                 return Err(LineError::InvalidFlag);
             }
             if flags.seen & bit(letter) != 0 {
@@ -205,8 +208,9 @@ mod tests {
     #[test]
     fn the_last_mistake_is_told_unless_a_letter_is_none() {
         assert_eq!(get("S3"), Err(LineError::InvalidFlag));
-        assert_eq!(get("1"), Err(LineError::InvalidFlag));
-        assert_eq!(get("@"), Err(LineError::InvalidFlag));
+        assert_eq!(get("["), Err(LineError::InvalidFlag));
+        assert_eq!(get("1"), Err(LineError::BadFormat));
+        assert_eq!(get("@"), Err(LineError::BadFormat));
         assert_eq!(get("Tx S"), Err(LineError::InvalidFlag));
         assert_eq!(get("Tx"), Err(LineError::BadToken));
         assert_eq!(get("T"), Err(LineError::BadToken));
