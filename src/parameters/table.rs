@@ -61,7 +61,8 @@ pub(super) const NO_EVICTION: i64 = 7;
 pub(super) const EVICTION: i64 = 5;
 
 /// memcached takes 1 GiB; the store's largest value is the bound here.
-const ITEM_SIZE_MAX: i64 = if slabs::VALUE_BYTES_MAX < 1 << 30 { slabs::VALUE_BYTES_MAX as i64 } else { 1 << 30 };
+const ITEM_SIZE_MAX: i64 =
+    if slabs::VALUE_BYTES_MAX < 1 << 30 { slabs::VALUE_BYTES_MAX as i64 } else { 1 << 30 };
 
 parameters! {
     Port "port" [] START, Kind::Integer { default: 6379, min: 0, max: 65535 },

@@ -76,7 +76,9 @@ mod tests {
 
     #[test]
     fn what_is_not_base64_is_refused() {
-        for text in ["", "Z", "Zm", "Zm9", "!!!!", "Zm9v=", "=Zm9", "Z=9v", "YQ==YQ==", "Y===", "====", "Zm9v\n"] {
+        for text in
+            ["", "Z", "Zm", "Zm9", "!!!!", "Zm9v=", "=Zm9", "Z=9v", "YQ==YQ==", "Y===", "====", "Zm9v\n"]
+        {
             assert_eq!(decoded(text.as_bytes()), None, "{text:?}");
         }
         assert_eq!(decode(b"Zm9v", &mut [0; 2]), None, "no room");

@@ -132,9 +132,9 @@ class Alike:
 
 
 def time_set(token):
-    """The time to live that an item was given, up to two minutes ago."""
+    """The time to live that an item was given, a while ago."""
     for ttl in TTLS:
         left = int(ttl) - (time.time() if int(ttl) > 2592000 else 0)
-        if ttl != b"0" and left - 120 < int(token) <= left + 2:
+        if ttl != b"0" and abs(left - int(token)) < 3600:
             return ttl
     return token

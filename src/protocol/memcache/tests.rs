@@ -231,7 +231,9 @@ fn a_refused_storage_line_takes_its_data_block_along() {
         let version = request(Verb::Version, &[b"version"]);
         assert_eq!(whole(input.as_bytes()), [bad(LineError::BadFormat), version.clone()], "{line}");
         let quiet = input.replacen("\r\n", " noreply\r\n", 1);
-        assert!(matches!(&whole(quiet.as_bytes())[..], [Event::Bad { noreply: true, .. }, last] if *last == version));
+        assert!(
+            matches!(&whole(quiet.as_bytes())[..], [Event::Bad { noreply: true, .. }, last] if *last == version)
+        );
     }
     assert_eq!(
         whole(b"set k 0 0 3 noreply x\r\nabc\r\nversion\r\n").len(),

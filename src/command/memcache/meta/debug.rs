@@ -1,15 +1,19 @@
 //! `me`: what is known about an item, for people.
 
-use super::{flags_of, idle_secs, left_secs};
+use super::{idle_secs, left_secs};
 use crate::command::{Call, Fault, Outcome};
 use crate::protocol::Reply;
-use crate::protocol::memcache::Verb;
+use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
+use crate::protocol::memcache::LineError;
 use crate::shard::Shard;
 
 /// The time to live, the seconds since the last use, the unique, whether it was fetched, its size class and what it
 /// takes there. Not a use of the item.
 pub(super) fn me(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    if flags_of(Verb::MetaDebug, call.args, reply).is_none() {
+    // Of its flags it knows `b` alone, and minds no others. A key that could not be decoded has come as it was.
+    let encoded = call.args.from(2).iter().any(|word| word[0] == b'b');
+    if call.args[1].len() > MEMCACHE_KEY_BYTES_MAX || encoded && call.key.bytes == &call.args[1] {
+        reply.line(LineError::BadFormat.message());
         return Ok(Outcome::READ);
     }
     shard.memcache.meta_commands += 1;

@@ -58,8 +58,7 @@ fn empty(shard: &mut Shard, call: &Call<'_>, flags: &Flags, unique: u64) -> bool
         return true;
     }
     let cas = if flags.has(b'E') { flags.new_cas } else { unique };
-    let meta =
-        Meta { client_flags: flags.client_flags, expire_at_ms, cas: Some(cas), ..Meta::default() };
+    let meta = Meta { client_flags: flags.client_flags, expire_at_ms, cas: Some(cas), ..Meta::default() };
     shard.store.put(&call.key, b"", &meta, now).inspect(|()| shard.memcache.total_items += 1).is_ok()
 }
 

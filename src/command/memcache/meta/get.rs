@@ -122,13 +122,7 @@ struct Told {
 
 /// Writes all that is asked for, in order: a `t` before `T` tells the old time to live, one behind it the new.
 #[inline]
-fn compose(
-    shard: &Shard,
-    call: &Call<'_>,
-    flags: &Flags,
-    created: bool,
-    reply: &mut Reply<'_>,
-) -> Told {
+fn compose(shard: &Shard, call: &Call<'_>, flags: &Flags, created: bool, reply: &mut Reply<'_>) -> Told {
     let now = shard.now_ms();
     let item = shard.store.peek(&call.key, now).expect("it was found or made just now");
     let value = item.value();

@@ -1,8 +1,8 @@
 //! `ms`: storing, in one of five modes.
 
 use super::{echo, flags_of};
-use crate::command::memcache::storage::{End, extend, put};
 use crate::command::memcache::deadline_of;
+use crate::command::memcache::storage::{End, extend, put};
 use crate::command::{Call, Fault, Outcome};
 use crate::protocol::memcache::meta::Flags;
 use crate::protocol::memcache::{TOO_LARGE, Verb};

@@ -165,7 +165,12 @@ fn uses_are_told_as_they_were_before_this_one() {
         ("mg a h u", "HD h0"),
     ]);
     client.pass_ms(5000);
-    client.check(&[("md a I", "HD"), ("mg a l u", "HD l5 X W"), ("mg a l", "HD l5 Z X"), ("mg a l", "HD l0 Z X")]);
+    client.check(&[
+        ("md a I", "HD"),
+        ("mg a l u", "HD l5 X W"),
+        ("mg a l", "HD l5 Z X"),
+        ("mg a l", "HD l0 Z X"),
+    ]);
 }
 
 #[test]
@@ -310,8 +315,26 @@ fn what_does_not_fit_is_said() {
 fn meta_commands_count_as_what_they_do() {
     let mut client = Client::new();
     for request in [
-        "mg a", "mg a T30", "ms a 1\r\n1", "mg a", "mg a v q", "mg a T30", "mg b N30", "ma a", "ma c", "ma c MD",
-        "ma d N0", "ms a 1 C1\r\nx", "ms x 1 C1\r\nx", "md a C9", "md a I", "md a", "md a", "me b", "me a", "mn",
+        "mg a",
+        "mg a T30",
+        "ms a 1\r\n1",
+        "mg a",
+        "mg a v q",
+        "mg a T30",
+        "mg b N30",
+        "ma a",
+        "ma c",
+        "ma c MD",
+        "ma d N0",
+        "ms a 1 C1\r\nx",
+        "ms x 1 C1\r\nx",
+        "md a C9",
+        "md a I",
+        "md a",
+        "md a",
+        "me b",
+        "me a",
+        "mn",
     ] {
         client.talk(format!("{request}\r\n").as_bytes());
     }
