@@ -56,7 +56,8 @@ struct Boot {
 pub fn run(parameters: Parameters) -> Result<(), String> {
     let started = now();
     // First of all: from here on a signal is kept until there is somebody to stop.
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(|error| format!("signals: {error}"))?;
+    let signals =
+        Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(|error| format!("signals: {error}"))?;
     let cores = parameters.threads();
     let seeds = random_seeds()?;
     let users = read_users(&parameters)?;

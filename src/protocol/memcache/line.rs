@@ -130,9 +130,13 @@ fn arity(verb: Verb) -> (usize, usize) {
         Verb::FlushAll => (1, 3),
         Verb::Verbosity => (2, 3),
         Verb::MetaGet | Verb::MetaDelete | Verb::MetaArithmetic | Verb::MetaDebug => (2, usize::MAX),
-        Verb::MetaNoop | Verb::Version | Verb::Stats | Verb::Quit | Verb::Shutdown | Verb::Auth | Verb::Other => {
-            (1, usize::MAX)
-        }
+        Verb::MetaNoop
+        | Verb::Version
+        | Verb::Stats
+        | Verb::Quit
+        | Verb::Shutdown
+        | Verb::Auth
+        | Verb::Other => (1, usize::MAX),
     }
 }
 
