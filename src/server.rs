@@ -217,7 +217,8 @@ fn shard(boot: &Boot) -> Result<Shard, String> {
     let cores = boot.shared.cores();
     let options = slabs::Options {
         budget_bytes: parameters.maxmemory_bytes() / u64::from(cores),
-        item_bytes_max: parameters.number(Name::ItemSizeMax) as u64,
+        // Either protocol has a bound of its own, which its parser keeps.
+        item_bytes_max: slabs::VALUE_BYTES_MAX,
         policy: parameters.policy(),
         goal: parameters.eviction_goal(),
         seeds: boot.seeds,

@@ -13,7 +13,7 @@ pub(crate) const CHUNK_BYTES_MIN: usize = 16;
 /// A page holds at least this many chunks.
 const CHUNKS_PER_PAGE_MIN: usize = 8;
 /// Chunk of a large value's descriptor: header, pointer, length, offsets and all optional fields.
-const DESCRIPTOR_BYTES: usize = 52;
+const DESCRIPTOR_BYTES: usize = 56;
 /// Large values in half doublings: 2 KiB, 3 KiB, 4 KiB ... 1 GiB and what its key adds.
 const LARGE_CLASSES: usize = 2 * 19 + 1;
 

@@ -28,8 +28,8 @@
 //!
 //! # Memory
 //!
-//! An item takes 12 bytes of header, 6 for an expiry, 4 for client flags, 8 for an explicit CAS unique, its key and its
-//! value, rounded up to a chunk (at most an eighth, 5 % on average), and about 12.5 bytes of the index. All of that is in
+//! An item takes 12 bytes of header, 6 for an expiry, 4 for client flags, 4 for marks of herd
+//! control, 8 for an explicit CAS unique, its key and its value, rounded up to a chunk (at most an eighth, 5 % on average), and about 12.5 bytes of the index. All of that is in
 //! the [`Ledger`], which stays within the budget but for one page and one large value: a large value may be taken before
 //! its room is made, which the following writes (and [`Store::settle`]) then do in steps. What pins hold comes on top.
 //! Heap structures of the caller's count as much as it says with [`Store::charge`]. Several writes are made together or
@@ -92,7 +92,7 @@ pub use hash::{Hasher, Key};
 pub use item::Item;
 pub use large::{Draft, Lent};
 pub use ledger::Ledger;
-pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Meta, Refused};
+pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Marks, Meta, Refused};
 pub use options::{BuildError, EvictionGoal, Options, Policy, UnknownPolicy, VALUE_BYTES_MAX};
 pub use pin::Pin;
 pub use stats::{ClassStats, Counters, ExpiryStats, SweepReport};

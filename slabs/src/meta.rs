@@ -49,6 +49,53 @@ pub struct Meta {
     pub expire_at_ms: u64,
     /// A CAS unique given by the client; `None` derives one from the item's version.
     pub cas: Option<u64>,
+    /// What herd control keeps; empty costs no memory.
+    pub marks: Marks,
+}
+
+/// Seconds are kept modulo 2^30, which is 34 years.
+const SECONDS: u32 = (1 << 30) - 1;
+
+/// What herd control and those who ask for the age of a use need. Four bytes in an item that has any of it; most
+/// items have nothing and spend nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The value is outdated, and served until there is a new one.
+    pub stale: bool,
+    /// Somebody was told to bring a new value.
+    pub token_sent: bool,
+    /// Unix second of the last use, modulo 2^30; 0: not kept.
+    used: u32,
+}
+
+impl Marks {
+    /// These marks, without the time of a use.
+    pub fn new(stale: bool, token_sent: bool) -> Marks {
+        Marks { stale, token_sent, used: 0 }
+    }
+
+    /// The same with a use at this time. From then on the store keeps the time of each use by `get`.
+    #[must_use]
+    pub fn used_at(self, now_ms: u64) -> Marks {
+        // The one second in 34 years that would mean "not kept" counts as the next.
+        Marks { used: ((now_ms / 1000) as u32 & SECONDS).max(1), ..self }
+    }
+
+    /// Seconds since the last use, if they are kept.
+    pub fn idle_secs(self, now_ms: u64) -> Option<u64> {
+        let now = (now_ms / 1000) as u32;
+        // A clock that was set back makes a use that is still to come: that is now.
+        let idle = now.wrapping_sub(self.used) & SECONDS;
+        (self.used != 0).then_some(if idle > SECONDS / 2 { 0 } else { u64::from(idle) })
+    }
+
+    pub(crate) fn to_bits(self) -> u32 {
+        u32::from(self.stale) << 31 | u32::from(self.token_sent) << 30 | self.used
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Marks {
+        Marks { stale: bits >> 31 != 0, token_sent: bits >> 30 & 1 != 0, used: bits & SECONDS }
+    }
 }
 
 /// The latest expiry that can be kept; later ones are kept as this (year 10889).
@@ -85,3 +132,32 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_700_000_000_999;
+
+    #[test]
+    fn marks_survive_their_bits() {
+        for marks in [Marks::default(), Marks::new(true, false), Marks::new(false, true).used_at(NOW_MS)] {
+            assert_eq!(Marks::from_bits(marks.to_bits()), marks);
+        }
+        assert_eq!(Marks::default().to_bits(), 0);
+    }
+
+    #[test]
+    fn the_age_of_a_use_is_known_where_it_is_kept() {
+        let marks = Marks::new(true, true);
+        assert_eq!(marks.idle_secs(NOW_MS), None);
+        let marks = marks.used_at(NOW_MS);
+        assert_eq!(marks.idle_secs(NOW_MS), Some(0));
+        assert_eq!(marks.idle_secs(NOW_MS + 1), Some(1));
+        assert_eq!(marks.idle_secs(NOW_MS + 86_400_000), Some(86_400));
+        assert_eq!(marks.idle_secs(NOW_MS - 5000), Some(0), "the clock was set back");
+        let wrap_ms = (2u64 << 30) * 1000;
+        assert_eq!(Marks::default().used_at(wrap_ms).idle_secs(wrap_ms + 10_000), Some(9));
+        assert_eq!(Marks::default().used_at(wrap_ms - 10_000).idle_secs(wrap_ms + 10_000), Some(20));
+    }
+}

@@ -307,6 +307,8 @@ pub enum Handler {
     Session(SessionFn),
     /// One key on one shard.
     Shard(ShardFn),
+    /// The same for memcached's meta commands, whose key may be written in base64.
+    Meta(ShardFn),
     /// The same for each key (with the argument behind it, if `stride` is 2), then a merge. Atomic over all keys save for `Merge::Lines`.
     Spread {
         /// The part for one key.

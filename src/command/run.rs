@@ -8,6 +8,8 @@ use super::{
     Call, Command, Fault, Gathered, Handler, Hops, KeyRef, Merge, Outcome, ShardFn, Write, flag, stores,
 };
 use crate::limits::{BATCH_REQUESTS_MAX, SCRATCH_KEYS_MAX};
+use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
+use crate::protocol::memcache::meta;
 use crate::protocol::{Args, Reply};
 use crate::shard::{Key, Shard};
 use slabs::Hasher;
@@ -36,6 +38,11 @@ pub fn run_here(
                 shard.physical(db),
                 args.get(command.keys.first as usize).unwrap_or_default(),
             );
+            run(shard, &Call { args, key, db, touch }, reply)
+        }
+        Handler::Meta(run) => {
+            let mut place = [0; MEMCACHE_KEY_BYTES_MAX];
+            let key = Key::new(hasher, shard.physical(db), meta::key(args, &mut place));
             run(shard, &Call { args, key, db, touch }, reply)
         }
         Handler::Spread { each, stride, merge } => {

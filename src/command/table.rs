@@ -39,6 +39,7 @@ static FAMILIES: &[&[Command]] = &[
     memcache::storage::ROWS,
     memcache::arithmetic::ROWS,
     memcache::removal::ROWS,
+    memcache::meta::ROWS,
     memcache::session::ROWS,
     memcache::stats::ROWS,
     memcache::access::ROWS,
@@ -53,7 +54,8 @@ static FAMILIES: &[&[Command]] = &[
 
 /// Commands that do no more than copy what the client has sent: their time says nothing, and reading the clock
 /// twice for each would be felt. With a threshold under a millisecond they are timed all the same.
-const QUICK: &[&str] = &["set", "setex", "psetex", "mc:set", "mc:get", "mc:gets", "mcb:set"];
+const QUICK: &[&str] =
+    &["set", "setex", "psetex", "mc:set", "mc:get", "mc:gets", "mc:mg", "mc:ms", "mcb:set"];
 
 /// Names longer than this are unknown without a look.
 const NAME_BYTES_MAX: usize = 24;

@@ -80,7 +80,7 @@ impl Core {
 
     /// Gives a command to whoever its row says.
     #[inline]
-    fn route(
+    pub(super) fn route(
         &mut self,
         id: SessionId,
         client: &mut Client,
@@ -91,7 +91,11 @@ impl Core {
     ) {
         let command = self.table.row(row);
         match command.handler {
-            Handler::Shard(run) => self.single(id, client, row, run, hash, args, muted),
+            Handler::Shard(run) => {
+                let key = args.get(command.keys.first as usize).unwrap_or_default();
+                self.single(id, client, row, run, (key, hash), args, muted);
+            }
+            Handler::Meta(run) => self.meta(id, client, row, run, hash, args, muted),
             Handler::Spread { each, stride, merge: Merge::Lines }
                 if args.len() == stride + command.keys.first as usize =>
             {

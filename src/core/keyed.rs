@@ -1,5 +1,6 @@
 //! Commands on keys: executed here, sent to the shard that owns the key, or coordinated over several.
 
+use super::serve::hash_meta_key;
 use super::{Client, Core};
 use crate::command::keys::cursor::core_of;
 use crate::command::run::{parts_fit, run_here};
@@ -7,6 +8,8 @@ use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, Shard
 use crate::limits::SCRATCH_KEYS_MAX;
 use crate::mesh::parcel::{self, Origin};
 use crate::metrics::Counter;
+use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
+use crate::protocol::memcache::meta;
 use crate::protocol::{Args, Reply, Span};
 use crate::session::{Queued, SessionId};
 use crate::shard::{Key, Shard};
@@ -15,7 +18,7 @@ use crate::transaction::coordinator::Purpose;
 use crate::transaction::plan::{Claims, Place, keys_of, mode_of, place_of, tag};
 
 impl Core {
-    /// A command on one key.
+    /// A command on one key, which is given with its hash.
     #[inline]
     #[allow(clippy::too_many_arguments)]
     pub(super) fn single(
@@ -24,12 +27,10 @@ impl Core {
         client: &Client,
         row: u16,
         run: ShardFn,
-        hash: u64,
+        (bytes, hash): (&[u8], u64),
         args: Args<'_>,
         muted: bool,
     ) {
-        let first = self.table.row(row).keys.first as usize;
-        let bytes = args.get(first).unwrap_or_default();
         let shard = self.shard_of_key(bytes, hash);
         if shard != self.index {
             return self.hop(id, client, row, shard, hash, args, muted);
@@ -179,7 +180,7 @@ impl Core {
     ) {
         let bytes = &args[self.table.row(row).keys.first as usize];
         if self.shard_of_key(bytes, hash) != self.index || !self.shard.locks.is_idle() {
-            self.single(id, client, row, each, hash, args, muted);
+            self.single(id, client, row, each, (bytes, hash), args, muted);
             return self.answer(id, client, muted, |reply| reply.line("END"));
         }
         let key = Key { db: self.shard.physical(client.asker.db), bytes, hash };
@@ -273,7 +274,7 @@ impl Core {
         for at in (first..args.len()).step_by(stride) {
             let part = args.part(first, at, stride, &mut spans);
             let hash = self.shared.hasher.hash(&args[at]);
-            self.single(id, client, row, each, hash, part, muted);
+            self.single(id, client, row, each, (&args[at], hash), part, muted);
         }
         spans.clear();
         self.part_spans = spans;
@@ -322,14 +323,33 @@ impl Core {
     pub(super) fn too_large(
         &mut self,
         id: SessionId,
-        client: &Client,
+        client: &mut Client,
         row: u16,
         args: Args<'_>,
         muted: bool,
     ) {
-        let Handler::Shard(run) = self.table.row(row).handler else { unreachable!("it concerns one key") };
-        let hash = self.shared.hasher.hash(&args[1]);
-        self.single(id, client, row, run, hash, args, muted);
+        let hash = match self.table.row(row).handler {
+            Handler::Meta(_) => hash_meta_key(&self.shared, args),
+            _ => self.shared.hasher.hash(&args[1]),
+        };
+        self.route(id, client, row, hash, args, muted);
+    }
+
+    /// A meta command, whose key may be written in base64.
+    #[inline]
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn meta(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        row: u16,
+        run: ShardFn,
+        hash: u64,
+        args: Args<'_>,
+        muted: bool,
+    ) {
+        let mut place = [0; MEMCACHE_KEY_BYTES_MAX];
+        self.single(id, client, row, run, (meta::key(args, &mut place), hash), args, muted);
     }
 
     /// Scratch for spans of parts.

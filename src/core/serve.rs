@@ -12,6 +12,7 @@ use crate::connection::{Closing, Hold, Parser};
 use crate::limits::{BATCH_REQUESTS_MAX, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
 use crate::protocol::binary::{self, Header, Status};
+use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
 use crate::protocol::memcache;
 use crate::protocol::resp::{self, ProtocolError};
 use crate::protocol::{Args, Limits, Proto, Reply, Span};
@@ -63,10 +64,19 @@ impl Batch<'_> {
     fn add(&mut self, (start, end): (usize, usize), first: usize, found: Found, bytes: &[u8], muted: bool) {
         let spans = (first, self.spans.len());
         let (mut hash, mut own) = (0, false);
+        let args = Args::new(bytes, &self.spans[first..]);
         if let Found::Row(row) = found
+            && let Handler::Meta(_) = self.table.row(row).handler
+        {
+            hash = hash_meta_key(self.shared, args);
+            own = self.shared.shard_of(hash) == self.index;
+            if own {
+                self.store.prefetch_bucket(&Key { db: self.db, bytes: b"", hash });
+            }
+        } else if let Found::Row(row) = found
             && let key_at = self.table.row(row).keys.first as usize
             && key_at > 0
-            && let Some(bytes) = Args::new(bytes, &self.spans[first..]).get(key_at)
+            && let Some(bytes) = args.get(key_at)
         {
             hash = self.shared.hasher.hash(bytes);
             own = self.shared.shard_of(hash) == self.index;
@@ -148,8 +158,8 @@ impl Batch<'_> {
                     at += used;
                     continue;
                 }
-                memcache::Parsed::TooLarge { used, noreply, .. } => {
-                    let row = memcache_rows::too_large_row();
+                memcache::Parsed::TooLarge { used, verb, noreply } => {
+                    let row = memcache_rows::too_large_row(verb);
                     Stop::TooLarge { row, used, spans: (first, self.spans.len()), muted: noreply }
                 }
                 memcache::Parsed::Swallowed { used } => Stop::Drop { used, reply: None },
@@ -194,6 +204,12 @@ impl Batch<'_> {
         }
         (at, Stop::More)
     }
+}
+
+/// The hash of the key of a meta command, which may be written in base64.
+pub(super) fn hash_meta_key(shared: &Shared, args: Args<'_>) -> u64 {
+    let mut place = [0; MEMCACHE_KEY_BYTES_MAX];
+    shared.hasher.hash(memcache::meta::key(args, &mut place))
 }
 
 /// Why a batch ended where it did.
@@ -251,7 +267,7 @@ impl Core {
                     self.forget_parsing(id);
                     break;
                 }
-                other => at += self.stop(id, &client, &rest[end..], other, &spans),
+                other => at += self.stop(id, &mut client, &rest[end..], other, &spans),
             }
         }
         self.batch = batch;
@@ -392,7 +408,14 @@ impl Core {
     }
 
     /// Deals with what ended a batch other than its size. Returns the bytes to be dropped.
-    fn stop(&mut self, id: SessionId, client: &Client, input: &[u8], stop: Stop, spans: &[Span]) -> usize {
+    fn stop(
+        &mut self,
+        id: SessionId,
+        client: &mut Client,
+        input: &[u8],
+        stop: Stop,
+        spans: &[Span],
+    ) -> usize {
         match stop {
             Stop::More | Stop::Full => 0,
             Stop::Drop { used, reply } => {

@@ -7,6 +7,8 @@ use crate::command::run::run_here;
 use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, stores};
 use crate::mesh::parcel::{self, Origin, Request};
 use crate::pieces::Piece;
+use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
+use crate::protocol::memcache::meta;
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, Watched};
 use crate::shard::Key;
@@ -29,7 +31,10 @@ pub(super) struct Parked {
 
 /// Its one key was hashed by whoever sent it.
 fn is_of_one_key(command: &Command) -> bool {
-    matches!(command.handler, Handler::Shard(_) | Handler::Spread { merge: Merge::Lines, .. })
+    matches!(
+        command.handler,
+        Handler::Shard(_) | Handler::Meta(_) | Handler::Spread { merge: Merge::Lines, .. }
+    )
 }
 
 /// A claim that waits, and what is to be done at its grant.
@@ -119,6 +124,12 @@ impl Core {
         let done = match command.handler {
             Handler::Shard(run) | Handler::Spread { each: run, merge: Merge::Lines, .. } => {
                 let bytes = args.get(command.keys.first as usize).unwrap_or_default();
+                let key = Key { db: self.shard.physical(db), bytes, hash: request.hash };
+                run(&mut self.shard, &Call { args, key, db, touch }, &mut reply)
+            }
+            Handler::Meta(run) => {
+                let mut place = [0; MEMCACHE_KEY_BYTES_MAX];
+                let bytes = meta::key(args, &mut place);
                 let key = Key { db: self.shard.physical(db), bytes, hash: request.hash };
                 run(&mut self.shard, &Call { args, key, db, touch }, &mut reply)
             }

@@ -165,7 +165,8 @@ impl Core {
         let parameters = &self.shared.parameters;
         self.parameters_seen = parameters.changes();
         self.limits.bulk_bytes_max = parameters.number(Name::ProtoMaxBulkLen) as u64;
-        self.limits.value_bytes_max = parameters.number(Name::ItemSizeMax) as u64;
+        self.limits.value_bytes_max = parameters.memcache_value_bytes_max();
+        self.shard.memcache_value_bytes_max = self.limits.value_bytes_max;
         let budget = parameters.maxmemory_bytes() / u64::from(self.shared.cores());
         self.inputs_bytes_max = (budget / INPUT_SHARE).max(INPUTS_BYTES_MIN);
         self.buffers.bytes_max = (budget / BUFFER_SHARE).max(BUFFERS_BYTES_MIN);

@@ -100,6 +100,10 @@ pub enum Counter {
     StoreNoMemory,
     /// memcached: items stored (`total_items`).
     TotalItems,
+    /// memcached: `me`.
+    MetaCommands,
+    /// memcached: misses of get whose key a flush has just taken.
+    GetFlushed,
     /// Number of counters, not one itself.
     Count,
 }

@@ -26,6 +26,9 @@ use table::{COUNT, EVICTION, NO_EVICTION, POLICIES};
 /// The least that one core can work with: fewer pages than size classes, and nothing fits anywhere.
 const CORE_BYTES_MIN: i64 = 2 << 20;
 
+/// What memcached adds to a value: a header of 48 bytes, a unique of 8, an end of key, a line end.
+const MEMCACHE_ITEM_BYTES: u64 = 59;
+
 /// Why a value was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -247,6 +250,12 @@ impl Parameters {
     /// The limit on memory of the whole process, bytes.
     pub fn maxmemory_bytes(&self) -> u64 {
         self.number(Name::Maxmemory) as u64
+    }
+
+    /// The longest value of a memcached command: `item_size_max` counts what memcached adds to a value, so that as
+    /// much is refused here as there. (There a key counts too.)
+    pub fn memcache_value_bytes_max(&self) -> u64 {
+        self.number(Name::ItemSizeMax) as u64 - MEMCACHE_ITEM_BYTES
     }
 
     /// What may be evicted.

@@ -1,6 +1,6 @@
 //! The table of parameters. Flags, environment, configuration file, `CONFIG`, `--help` and the manual derive from it.
 
-use super::kind::Kind;
+use super::kind::{Kind, Words};
 
 /// A row of the table.
 #[derive(Debug)]
@@ -60,6 +60,10 @@ pub(super) const NO_EVICTION: i64 = 7;
 /// Place of the policy that `cache_mode` stands for.
 pub(super) const EVICTION: i64 = 5;
 
+/// memcached takes 1 GiB; the store's largest value is the bound here.
+const ITEM_SIZE_MAX: i64 =
+    if slabs::VALUE_BYTES_MAX < 1 << 30 { slabs::VALUE_BYTES_MAX as i64 } else { 1 << 30 };
+
 parameters! {
     Port "port" [] START, Kind::Integer { default: 6379, min: 0, max: 65535 },
         "TCP port for Redis clients; 0 switches it off.";
@@ -97,8 +101,10 @@ parameters! {
         "Evict when maxmemory is reached (any policy) or refuse writes (noeviction).";
     EvictionGoal "eviction_goal" [] LIVE, Kind::Choice { default: 0, of: &["hits", "bytes"] },
         "What eviction maximises: requests answered, or bytes answered.";
-    ItemSizeMax "item_size_max" [] START, Kind::Size { default: 512 << 20, min: 1 << 10, max: 1 << 30 },
-        "Largest value that is stored.";
+    ItemSizeMax "item_size_max" [] START, Kind::Size { default: 1 << 20, min: 1 << 10, max: ITEM_SIZE_MAX },
+        "Largest item of memcached's commands: its value, and what memcached itself adds to it.";
+    EnableShutdown "enable_shutdown" [] START, Kind::Boolean { default: false, words: Words::TrueFalse },
+        "memcached clients may stop the server with the command shutdown.";
     ProtoMaxBulkLen "proto-max-bulk-len" [] LIVE, Kind::Size { default: 512 << 20, min: 1 << 20, max: 512 << 20 },
         "Largest argument of a Redis command.";
     ClientQueryBufferLimit "client-query-buffer-limit" [] LIVE, Kind::Size { default: 1 << 30, min: 1 << 20, max: i64::MAX },

@@ -13,7 +13,7 @@
 //! machine. A block's foot follows what it describes, so that a file is read from its end, and what was read can be cut
 //! off: the file and the cache that it becomes need the memory once, not twice. A sum covers foot and contents.
 
-use slabs::{EXPIRE_AT_MS_MAX, Item, Kind, Meta, Standing};
+use slabs::{EXPIRE_AT_MS_MAX, Item, Kind, Marks, Meta, Standing};
 use std::fmt;
 
 const MAGIC: [u8; 8] = *b"LARDERWR";
@@ -30,6 +30,8 @@ const BLOCK: u32 = 1;
 const END: u32 = 2;
 const USES: u8 = 0x03;
 const CAS: u8 = 0x04;
+/// The value is outdated. Who was told to bring a new one is not kept: another is told again.
+const STALE: u8 = 0x08;
 const NO_DB: u32 = u32::MAX;
 
 /// Why a file is refused.
@@ -88,7 +90,8 @@ impl<'a> Record<'a> {
         out.extend(meta.client_flags.to_ne_bytes());
         out.extend((key.len() as u16).to_ne_bytes());
         let cas = if meta.cas.is_some() { CAS } else { 0 };
-        out.extend([*db, meta.kind as u8, standing.uses & USES | cas]);
+        let stale = if meta.marks.stale { STALE } else { 0 };
+        out.extend([*db, meta.kind as u8, standing.uses & USES | cas | stale]);
         out.extend(meta.expire_at_ms.to_ne_bytes());
         out.extend(meta.cas.unwrap_or(0).to_ne_bytes());
         out.extend(*key);
@@ -109,6 +112,7 @@ impl<'a> Record<'a> {
             client_flags: word(head, 8),
             expire_at_ms: Some(long(head, 17)).filter(|&expiry| expiry <= EXPIRE_AT_MS_MAX)?,
             cas: (bits & CAS != 0).then(|| long(head, 25)),
+            marks: Marks::new(bits & STALE != 0, false),
         };
         let standing = Standing { version: word(head, 4), uses: bits & USES };
         Some((Record { db: head[14], key, value, meta, standing }, RECORD_BYTES + payload.len()))

@@ -25,6 +25,12 @@ pub const CREDENTIALS_LINE_BYTES_MAX: usize = 2048;
 /// Longest data block with name and password of a memcached client, as in memcached.
 pub const CREDENTIALS_BYTES_MAX: u64 = 16 * 1024;
 
+/// Most words of a meta command, its name and key among them, as in memcached.
+pub const MEMCACHE_META_WORDS_MAX: usize = 20;
+
+/// Longest opaque token of a meta command, its letter counted, as in memcached.
+pub const MEMCACHE_OPAQUE_BYTES_MAX: usize = 32;
+
 /// The bounds that configuration and authentication move. Cheap to build, passed to every parse.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -5,17 +5,17 @@ use crate::metrics::{Counter, Metrics};
 /// Counts of memcached's commands on one shard since the start or the last `stats reset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemcacheCounters {
-    /// Keys asked for by get, gets, gat and gats.
+    /// Keys asked for by get, gets and mg without a time to set.
     pub get_commands: u64,
     /// Data blocks that were to be stored.
     pub set_commands: u64,
-    /// Keys asked for by touch, gat and gats.
+    /// Keys asked for by touch, gat, gats and mg with a time to set.
     pub touch_commands: u64,
     /// `flush_all`; counted by one core for all.
     pub flush_commands: u64,
-    /// Hits of get and gat.
+    /// Hits of those.
     pub get_hits: u64,
-    /// Misses of get and gat.
+    /// Misses of those.
     pub get_misses: u64,
     /// Hits of delete.
     pub delete_hits: u64,
@@ -45,11 +45,15 @@ pub struct MemcacheCounters {
     pub store_no_memory: u64,
     /// Items stored.
     pub total_items: u64,
+    /// `me`: memcached counts no other of the meta commands here.
+    pub meta_commands: u64,
+    /// Misses of get whose key a flush has just taken.
+    pub get_flushed: u64,
 }
 
 impl MemcacheCounters {
     /// The counts with the counters of the process that show them.
-    pub fn pairs(&self) -> [(Counter, u64); 20] {
+    pub fn pairs(&self) -> [(Counter, u64); 22] {
         [
             (Counter::GetCommands, self.get_commands),
             (Counter::SetCommands, self.set_commands),
@@ -71,6 +75,8 @@ impl MemcacheCounters {
             (Counter::StoreTooLarge, self.store_too_large),
             (Counter::StoreNoMemory, self.store_no_memory),
             (Counter::TotalItems, self.total_items),
+            (Counter::MetaCommands, self.meta_commands),
+            (Counter::GetFlushed, self.get_flushed),
         ]
     }
 

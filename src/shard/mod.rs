@@ -1,6 +1,7 @@
 //! One core's slice of the keyspace: the store, its grown collections, which logical database is which physical
 //! one, the counters of keyspace traffic. It knows no sockets and no other shard.
 
+pub mod ages;
 pub mod collections;
 pub mod locks;
 pub mod memcache;
@@ -38,6 +39,10 @@ pub struct Shard {
     pub locks: locks::Locks,
     /// What memcached's commands did here.
     pub memcache: memcache::MemcacheCounters,
+    /// The longest value that memcached's commands may make (`item_size_max`).
+    pub memcache_value_bytes_max: u64,
+    /// When changes were made.
+    pub ages: ages::Ages,
     /// `flush_all` with a delay that has not passed; `tick` looks.
     pub pending_flush: Option<memcache::PendingFlush>,
     /// Random numbers for commands that draw keys.
@@ -80,6 +85,8 @@ impl Shard {
             traffic: Traffic::default(),
             locks: locks::Locks::default(),
             memcache: memcache::MemcacheCounters::default(),
+            memcache_value_bytes_max: u64::MAX,
+            ages: ages::Ages::default(),
             pending_flush: None,
             random: random::Random::new(0),
             core: 0,
@@ -126,6 +133,7 @@ impl Shard {
     #[inline]
     pub fn tick(&mut self, now: Now) {
         self.now = now;
+        self.ages.note(now.unix_secs(), self.store.last_change());
         if let Some(flush) = self.pending_flush.take_if(|flush| flush.at_ms <= now.unix_ms) {
             self.flush_db(flush.db);
         }
@@ -172,6 +180,23 @@ impl Shard {
             return self.store.adopt(key, block, key_at.start, at, meta, now);
         }
         self.store.put(key, value, meta, now)
+    }
+
+    /// Counts a miss of memcached's get, and whether a flush is the reason for it, as far as that is still known.
+    #[inline]
+    pub fn count_get_miss(&mut self, key: &Key<'_>) {
+        self.memcache.get_commands += 1;
+        self.memcache.get_misses += 1;
+        if self.purging {
+            self.memcache.get_flushed += u64::from(self.was_flushed(key));
+        }
+    }
+
+    #[cold]
+    fn was_flushed(&self, key: &Key<'_>) -> bool {
+        let now = self.now.unix_ms;
+        let flushed = (0..=u8::MAX).filter(|&db| self.flushed[usize::from(db)]);
+        flushed.into_iter().any(|db| self.store.peek(&Key { db, ..*key }, now).is_some())
     }
 
     /// Live and dead items in a logical database.

@@ -3,6 +3,7 @@
 //! Owns the conversions between bytes and plain values, with the exact ideas that Redis and memcached have of
 //! what is valid. It refuses to know who asks: error texts belong to the callers.
 
+pub mod base64;
 pub mod float;
 pub mod glob;
 pub mod integer;

@@ -18,7 +18,7 @@ pub fn keys_of(
     keys.clear();
     match command.handler {
         Handler::Hops(hops) => (hops.keys)(args, db, databases, keys),
-        Handler::Shard(_) | Handler::Spread { .. } => {
+        Handler::Shard(_) | Handler::Meta(_) | Handler::Spread { .. } => {
             keys.extend(command.keys.positions(args.len()).map(|arg| KeyRef { arg, db, value: true }));
             Ok(())
         }

@@ -133,3 +133,80 @@ def test_idle_half_request_does_not_hold_others(build_server):
         server.eventually("others are served", lambda: exchange(other, b"get k\r\n", b"END\r\n") == b"END\r\n")
     for half in halves:
         half.close()
+
+
+FLAGS = b"b c f h k l q s t u v x I Oa P/ L/ C1 D1 E1 F1 J1 MS N1 R1 T1".split()
+
+
+def test_every_meta_flag_twice_is_refused_and_nothing_is_out_of_step(build_server):
+    with build_server.connect("memcache") as client:
+        for flag in FLAGS:
+            for request in (b"mg k %s %s\r\n", b"md k %s %s\r\n", b"ma k %s %s\r\n", b"ms k 4 %s %s\r\nmg k\r\n"):
+                reply = exchange(client, request % (flag, flag) + b"mn\r\n", b"MN\r\n")
+                assert reply.startswith(b"CLIENT_ERROR ") and reply.count(b"\r\n") == 2, (request, flag, reply)
+        assert exchange(client, b"mg k\r\nmn\r\n", b"MN\r\n") == b"EN\r\nMN\r\n"
+
+
+@pytest.mark.larder_only
+def test_refused_storage_takes_its_data_along(build_server):
+    """Whatever is wrong with the line: as many bytes are dropped as it announces, and the next request is served."""
+    long = b"k" * 251
+    lines = [b"set k x 0 %d", b"set k 0 x %d", b"set " + long + b" 0 0 %d", b"cas k 0 0 %d x", b"cas k 0 0 %d", b"append k -1 0 %d"]
+    lines += [b"ms k %d S3", b"ms k %d v v", b"ms k %d MX", b"ms k %d b", b"ms " + long + b" %d", b"ms k %d q O" + b"o" * 500]
+    with build_server.connect("memcache") as client:
+        for length in (0, 1, 10, 4000, 70_000, 3_000_000):
+            for line in lines:
+                data = b"get k\r\n" * (length // 7 + 1)
+                request = line % length + b"\r\n" + data[:length] + b"\r\nmn\r\n"
+                sender = threading.Thread(target=client.sendall, args=(request,))
+                sender.start()
+                reply = exchange(client, b"", b"MN\r\n")
+                sender.join()
+                error = reply.split(b"\r\n")[0]
+                assert error.startswith((b"CLIENT_ERROR ", b"SERVER_ERROR object too large")), (line, reply)
+                assert reply == error + b"\r\nMN\r\n", (line, length, reply)
+
+
+@pytest.mark.larder_only
+def test_item_size_max_bounds_values_of_memcached_clients_alone(start):
+    running = start(threads=3)
+    limit = MIB - 59
+    with running.connect("memcache") as client, running.connect("resp") as redis:
+        for length, reply in ((limit, b"STORED\r\n"), (limit + 1, b"SERVER_ERROR object too large for cache\r\n")):
+            assert exchange(client, b"set k 0 0 %d\r\n%s\r\n" % (length, b"x" * length), b"\r\n") == reply
+        assert exchange(client, b"get k\r\n", b"END\r\n") == b"END\r\n"
+        assert exchange(client, b"ms k %d\r\n%s\r\n" % (limit, b"x" * limit), b"\r\n") == b"HD\r\n"
+        assert exchange(client, b"append k 0 0 1\r\nx\r\n", b"\r\n") == b"NOT_STORED\r\n"
+        value = b"y" * (3 * MIB)
+        assert exchange(redis, b"*3\r\n$3\r\nSET\r\n$1\r\nr\r\n$%d\r\n%s\r\n" % (len(value), value), b"\r\n") == b"+OK\r\n"
+        reply = b"VALUE r 0 %d\r\n%s\r\nEND\r\n" % (len(value), value)
+        assert exchange(client, b"get r\r\n", b"\r\nEND\r\n") == reply
+
+
+@pytest.mark.larder_only
+def test_item_size_max_may_be_large(start):
+    running = start(flags=["--item_size_max", "64mb"], maxmemory="512mb")
+    value = b"z" * (60 * MIB)
+    with running.connect("memcache") as client:
+        sender = threading.Thread(target=client.sendall, args=(b"ms k %d\r\n%s\r\n" % (len(value), value),))
+        sender.start()
+        assert exchange(client, b"", b"\r\n") == b"HD\r\n"
+        sender.join()
+        assert exchange(client, b"mg k v s\r\n", b"z\r\n") == b"VA %d s%d\r\n%s\r\n" % (len(value), len(value), value)
+
+
+@pytest.mark.larder_only
+def test_shutdown_stops_the_server_where_that_is_enabled(start):
+    running = start(threads=3)
+    with running.connect("memcache") as client:
+        assert exchange(client, b"shutdown\r\n", b"\r\n") == b"SERVER_ERROR: shutdown not enabled\r\n"
+    with server.larder(threads=3, flags=["--enable_shutdown", "true"]) as running:
+        with running.connect("memcache") as client:
+            assert exchange(client, b"shutdown x\r\n", b"\r\n") == b"CLIENT_ERROR invalid shutdown mode\r\n"
+            client.sendall(b"set k 0 0 1\r\nx\r\nshutdown graceful\r\n")
+            got = b""
+            while more := client.recv(1000):
+                got += more
+            assert got in (b"", b"STORED\r\n")
+        assert running.process.popen.wait(20) == 0
+        running.processes.clear()

@@ -23,6 +23,9 @@ impl Store {
             if let Some(found) = raw.match_with(&wanted)
                 && (found.plain || !raw.is_expired(now_ms))
             {
+                if !found.plain {
+                    raw.note_use(now_ms);
+                }
                 found.touch();
                 return Some(Item::matched(&found, key.bytes, self.pages.classes()));
             }
@@ -36,12 +39,27 @@ impl Store {
     #[inline(never)]
     fn get_slowly(&mut self, hash: u64, db: u8, bytes: &[u8], now_ms: u64) -> Option<Item<'_>> {
         let found = self.look_up(hash, db, bytes)?;
-        if !found.plain && found.raw.is_expired(now_ms) {
-            self.reclaim_parts(hash, db, bytes, now_ms);
-            return None;
+        if !found.plain {
+            if found.raw.is_expired(now_ms) {
+                self.reclaim_parts(hash, db, bytes, now_ms);
+                return None;
+            }
+            found.raw.note_use(now_ms);
         }
         found.touch();
         Some(Item::matched(&found, bytes, self.pages.classes()))
+    }
+
+    /// As [`Store::get`] for somebody who wants to know whether there is an item, or to change it: counts as a use,
+    /// but not as having been fetched.
+    pub fn get_unread(&mut self, key: &Key, now_ms: u64) -> Option<Item<'_>> {
+        let found = self.look_up(key.slot_hash(), key.db, key.bytes)?;
+        if !found.plain && found.raw.is_expired(now_ms) {
+            self.reclaim_parts(key.slot_hash(), key.db, key.bytes, now_ms);
+            return None;
+        }
+        found.touch_unread();
+        Some(Item::matched(&found, key.bytes, self.pages.classes()))
     }
 
     /// The live item of this key; does not count as a use.

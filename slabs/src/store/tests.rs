@@ -1,7 +1,7 @@
 //! The store against its naive twin, and what only its inside can show.
 
 use super::*;
-use crate::{Change, Kind, Meta, Refused};
+use crate::{Change, Kind, Marks, Meta, Refused};
 use std::collections::HashMap;
 
 const NOW: u64 = 1_700_000_000_000;
@@ -91,6 +91,7 @@ fn random_operations_equal_the_twin() {
             client_flags: (next(3) == 0).into(),
             expire_at_ms: if next(3) == 0 { now + next(100_000) } else { 0 },
             cas: (next(10) == 0).then_some(next(1000)),
+            marks: Marks::default(),
         };
         match next(10) {
             0..3 => {

@@ -2,9 +2,9 @@
 
 use super::{Gone, Store};
 use crate::hash::Key;
-use crate::item::{Item, Raw, layout_of, payload_offset};
+use crate::item::{FIELDS, Item, Raw, layout_of, payload_offset};
 use crate::large::{self, Lent};
-use crate::meta::{Change, EXPIRE_AT_MS_MAX, Meta, Refused};
+use crate::meta::{Change, EXPIRE_AT_MS_MAX, Marks, Meta, Refused};
 use crate::page;
 use crate::page::Handle;
 use std::ops::Range;
@@ -109,18 +109,18 @@ impl Store {
         value_bytes: usize,
         now_ms: u64,
     ) -> Result<Option<&mut [u8]>, Refused> {
-        Ok(self.change_value(key, |_| value_bytes, Old::Keep, now_ms)?.map(Raw::value_mut))
+        Ok(self.change_value(key, |_| value_bytes, Old::Keep, true, now_ms)?.map(Raw::value_mut))
     }
 
     /// The value to be changed in place, its length kept; the item gets a new version and loses an explicit CAS
     /// unique. `None`: no such item, or it is pinned and there is no room for a copy.
     pub fn value_mut(&mut self, key: &Key, now_ms: u64) -> Option<&mut [u8]> {
-        self.change_value(key, |length| length, Old::Keep, now_ms).ok()?.map(Raw::value_mut)
+        self.change_value(key, |length| length, Old::Keep, false, now_ms).ok()?.map(Raw::value_mut)
     }
 
     /// Adds bytes at the end of a value. The new length, or `None`: no such item.
     pub fn append(&mut self, key: &Key, bytes: &[u8], now_ms: u64) -> Result<Option<usize>, Refused> {
-        let changed = self.change_value(key, |length| length + bytes.len(), Old::Keep, now_ms)?;
+        let changed = self.change_value(key, |length| length + bytes.len(), Old::Keep, true, now_ms)?;
         Ok(changed.map(|raw| {
             let value = raw.value_mut();
             let length = value.len();
@@ -132,7 +132,7 @@ impl Store {
     /// Adds bytes at the start of a value. The new length, or `None`: no such item.
     pub fn prepend(&mut self, key: &Key, bytes: &[u8], now_ms: u64) -> Result<Option<usize>, Refused> {
         let old = Old::Shift(bytes.len());
-        let changed = self.change_value(key, |length| length + bytes.len(), old, now_ms)?;
+        let changed = self.change_value(key, |length| length + bytes.len(), old, true, now_ms)?;
         Ok(changed.map(|raw| {
             let value = raw.value_mut();
             value[..bytes.len()].copy_from_slice(bytes);
@@ -148,7 +148,7 @@ impl Store {
         let raw = self.pages.raw(old);
         let version = raw.version();
         let touched = self.touched(hash);
-        let raw = if layout_of(meta, raw.is_large()) & 0xf0 == raw.layout() & 0xf0 {
+        let raw = if layout_of(meta, raw.is_large()) & FIELDS == raw.layout() & FIELDS {
             self.recount_expiry(old, meta.expire_at_ms);
             raw.set_meta(meta, raw.is_large());
             let version = self.next_change();
@@ -218,12 +218,13 @@ impl Store {
         Ok(())
     }
 
-    /// Another length for a value, metadata kept.
+    /// Another length for a value, metadata kept. If it `is_new`, nobody has read it yet, and it is not outdated.
     fn change_value(
         &mut self,
         key: &Key,
         length: impl FnOnce(usize) -> usize,
         old: Old,
+        is_new: bool,
         now_ms: u64,
     ) -> Result<Option<Raw>, Refused> {
         let hash = key.slot_hash();
@@ -231,15 +232,20 @@ impl Store {
         let raw = self.pages.raw(handle);
         let value_bytes = length(raw.value_len());
         self.check_sizes(key, value_bytes)?;
-        let meta = Meta { cas: None, ..raw.meta() };
+        let marks = if is_new { Marks::default() } else { raw.marks() };
+        let meta = Meta { cas: None, marks, ..raw.meta() };
         let shorter = value_bytes < raw.value_len();
-        match self.rewrite(hash, handle, key, value_bytes, &meta, old, now_ms) {
+        let raw = match self.rewrite(hash, handle, key, value_bytes, &meta, old, now_ms) {
             // A value that gets shorter is never refused: without a chunk of its size it stays in the one it has.
             Err(Refused::NoMemory) if shorter && !raw.is_pinned() => {
-                Ok(Some(self.rewrite_in_place(hash, handle, key, value_bytes, &meta, old)))
+                self.rewrite_in_place(hash, handle, key, value_bytes, &meta, old)
             }
-            done => done.map(Some),
+            done => done?,
+        };
+        if is_new && raw.is_fetched() {
+            raw.set_fetched(false);
         }
+        Ok(Some(raw))
     }
 
     /// A new item that replaces none.
@@ -324,6 +330,8 @@ impl Store {
             self.pages.requested_changed(handle, before, after);
         }
         match old {
+            // Nobody has read the new value.
+            Old::Forget if raw.is_fetched() => raw.set_fetched(false),
             Old::Forget => {}
             Old::Keep => raw.value_mut()[old_bytes.min(value_bytes)..].fill(0),
             Old::Shift(by) => raw.value_mut().copy_within(..old_bytes, by),
@@ -387,6 +395,7 @@ impl Store {
         let handle = made?;
         let raw = self.pages.raw(handle);
         raw.set_frequency(old_raw.frequency());
+        raw.set_fetched(old_raw.is_fetched() && !matches!(keep, Old::Forget));
         match keep {
             Old::Forget => {}
             Old::Keep => {

@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use slabs::{Change, Draft, Hasher, Key, Kind, Ledger, Lent, Meta, Options, Pin, Policy, Refused, Store};
+use slabs::{
+    Change, Draft, Hasher, Item, Key, Kind, Ledger, Lent, Marks, Meta, Options, Pin, Policy, Refused, Store,
+};
 
 /// What one step does, in plain numbers, so that any can be drawn and shrunk.
 pub type Step = (u8, u16, u32, u8);
@@ -19,6 +21,18 @@ type Id = (u8, Vec<u8>);
 struct Entry {
     value: Vec<u8>,
     meta: Meta,
+    fetched: bool,
+}
+
+impl Entry {
+    fn of(item: &Item<'_>) -> Entry {
+        Entry { value: item.value().to_vec(), meta: item.meta(), fetched: item.is_fetched() }
+    }
+
+    /// The value becomes another one.
+    fn renew(&mut self) {
+        (self.meta.cas, self.meta.marks, self.fetched) = (None, Marks::default(), false);
+    }
 }
 
 pub struct Pair {
@@ -61,7 +75,7 @@ impl Pair {
     fn find(&mut self, id: &Id) -> Option<Entry> {
         let key = Key::new(&self.hasher, id.0, &id.1);
         let found = self.store.peek(&key, self.now_ms);
-        found.map(|item| Entry { value: item.value().to_vec(), meta: item.meta() })
+        found.map(|item| Entry::of(&item))
     }
 
     /// Makes the twin forget what has died, and what the store evicted.
@@ -111,6 +125,7 @@ impl Pair {
             13 => {
                 self.store.sweep(self.now_ms, 50);
             }
+            14 if extra % 4 == 0 => self.get_unread(&id),
             14 => self.get(&id),
             _ => self.value_mut(&id, extra),
         }
@@ -132,6 +147,7 @@ impl Pair {
             client_flags: u32::from(extra % 4 == 1),
             expire_at_ms: if extra.is_multiple_of(3) { 0 } else { self.now_ms + length as u64 * 5 },
             cas: (extra % 7 == 3).then_some(u64::from(extra)),
+            marks: Marks::new(extra % 11 == 5, extra % 11 > 8),
         }
     }
 
@@ -146,7 +162,7 @@ impl Pair {
         };
         match stored {
             Ok(()) => {
-                self.twin.insert(id.clone(), Entry { value, meta });
+                self.twin.insert(id.clone(), Entry { value, meta, fetched: false });
             }
             Err(refused) => self.refused(refused),
         }
@@ -193,7 +209,7 @@ impl Pair {
                 let expected = self.twin.get_mut(id).map(|entry| {
                     let at = if front { 0 } else { entry.value.len() };
                     entry.value.splice(at..at, bytes);
-                    entry.meta.cas = None;
+                    entry.renew();
                     entry.value.len()
                 });
                 assert_eq!(length, expected);
@@ -209,7 +225,7 @@ impl Pair {
             Ok(value) => {
                 let expected = self.twin.get_mut(id).map(|entry| {
                     entry.value.resize(length, 0);
-                    entry.meta.cas = None;
+                    entry.renew();
                     entry.value.clone()
                 });
                 assert_eq!(value, expected);
@@ -258,6 +274,19 @@ impl Pair {
     fn get(&mut self, id: &Id) {
         let key = Key::new(&self.hasher, id.0, &id.1);
         let found = self.store.get(&key, self.now_ms).map(|item| item.value().to_vec());
+        let entry = self.twin.get_mut(id);
+        assert_eq!(found.as_ref(), entry.as_ref().map(|entry| &entry.value));
+        if let Some(entry) = entry {
+            entry.fetched = true;
+            if entry.meta.marks != Marks::default() {
+                entry.meta.marks = entry.meta.marks.used_at(self.now_ms);
+            }
+        }
+    }
+
+    fn get_unread(&mut self, id: &Id) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let found = self.store.get_unread(&key, self.now_ms).map(|item| item.value().to_vec());
         assert_eq!(found.as_ref(), self.twin.get(id).map(|entry| &entry.value));
     }
 
@@ -309,8 +338,7 @@ impl Pair {
         let mut cursor = 0;
         loop {
             cursor = self.store.scan(cursor, self.now_ms, &mut |item| {
-                let entry = Entry { value: item.value().to_vec(), meta: item.meta() };
-                seen.insert((item.db(), item.key().to_vec()), entry);
+                seen.insert((item.db(), item.key().to_vec()), Entry::of(&item));
             });
             if cursor == 0 {
                 break;

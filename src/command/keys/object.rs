@@ -138,20 +138,23 @@ fn freq(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
 }
 
 fn idletime(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    let lfu = shard.lfu;
-    if shard.read(&call.key, false).is_none() {
+    let (lfu, now) = (shard.lfu, shard.now_ms());
+    let Some(item) = shard.read(&call.key, false) else {
         reply.null();
         return Ok(Outcome::READ);
-    }
+    };
     if lfu {
         return Err(Fault::text(
             "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
              between policies at runtime LRU and LFU data will take some time to adjust.",
         ));
     }
-    // Eviction goes by frequency and order, so no item carries the time of its last use: nothing is known to
-    // be idle.
-    reply.int(0);
+    // Eviction goes by frequency and order, so few items carry the time of their last use. What nobody has read is
+    // as idle as it is old; of others that were read nothing is known, and they are taken for busy.
+    let (kept, version) = (item.marks().idle_secs(now), item.version());
+    let fetched = item.is_fetched();
+    let idle = kept.unwrap_or_else(|| if fetched { 0 } else { shard.ages.secs_since(version, now / 1000) });
+    reply.int(idle as i64);
     Ok(Outcome::READ)
 }
 

@@ -35,47 +35,83 @@ pub static ROWS: &[Command] = &[
 ];
 
 fn incr(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    let changed = change(shard, call, reply, u64::wrapping_add);
-    if changed != Changed::Refused {
-        shard.memcache.incr_hits += u64::from(changed == Changed::Done);
-        shard.memcache.incr_misses += u64::from(changed == Changed::Missed);
-    }
-    Ok(Outcome::changed_if(changed == Changed::Done))
+    change_by_words(shard, call, reply, Direction::Up)
 }
 
 fn decr(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    let changed = change(shard, call, reply, u64::saturating_sub);
-    if changed != Changed::Refused {
-        shard.memcache.decr_hits += u64::from(changed == Changed::Done);
-        shard.memcache.decr_misses += u64::from(changed == Changed::Missed);
+    change_by_words(shard, call, reply, Direction::Down)
+}
+
+fn change_by_words(
+    shard: &mut Shard,
+    call: &Call<'_>,
+    reply: &mut Reply<'_>,
+    direction: Direction,
+) -> Result<Outcome, Fault> {
+    let delta = fields::unsigned(&call.args[2]).expect("the parser lets only numbers pass");
+    let changed = change(shard, call, delta, direction, 0);
+    match changed {
+        Changed::To(number) => reply.line_u64(number),
+        Changed::Missed => {
+            count_miss(shard, direction);
+            reply.line("NOT_FOUND");
+        }
+        Changed::OtherUnique => unreachable!("no unique was asked for"),
+        Changed::Refused(line) => reply.line(line),
     }
-    Ok(Outcome::changed_if(changed == Changed::Done))
+    Ok(Outcome::changed_if(matches!(changed, Changed::To(_))))
+}
+
+/// Which way a number goes. Upwards it wraps, downwards it stops at 0.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Up,
+    Down,
 }
 
 /// What became of a number.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Changed {
-    Done,
-    /// There is no such key.
+pub(super) enum Changed {
+    To(u64),
+    /// There is no such key. Not counted yet: `ma` may make it.
     Missed,
-    /// It is no number, or there is no room for a longer one.
-    Refused,
+    /// Somebody has changed it.
+    OtherUnique,
+    /// It is no number, or there is no room for a longer one: the line to answer.
+    Refused(&'static str),
 }
 
-/// Flags and expiry stay, and so does the length while the digits fit: blanks fill what a shorter number leaves.
-fn change(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>, by: fn(u64, u64) -> u64) -> Changed {
-    let delta = fields::unsigned(&call.args[2]).expect("the parser lets only numbers pass");
+/// Counts a number that was not there.
+pub(super) fn count_miss(shard: &mut Shard, direction: Direction) {
+    match direction {
+        Direction::Up => shard.memcache.incr_misses += 1,
+        Direction::Down => shard.memcache.decr_misses += 1,
+    }
+}
+
+/// Changes a number, if its unique is this one (0: whatever it is), and counts that. Flags and expiry stay, and so does
+/// the length while the digits fit: blanks fill what a shorter number leaves.
+pub(super) fn change(
+    shard: &mut Shard,
+    call: &Call<'_>,
+    delta: u64,
+    direction: Direction,
+    unique: u64,
+) -> Changed {
     let now = shard.now_ms();
-    let Some(item) = shard.store.get(&call.key, now) else {
-        reply.line("NOT_FOUND");
-        return Changed::Missed;
-    };
+    let Some(item) = shard.store.get_unread(&call.key, now) else { return Changed::Missed };
     let length = item.value().len();
+    // memcached says so of no bytes at all before it looks at the unique, of other bytes after it.
+    if length > 0 && unique != 0 && item.cas_unique() != unique {
+        return Changed::OtherUnique;
+    }
     let Some(old) = fields::unsigned(item.value()).filter(|_| item.kind() == Kind::String) else {
-        reply.line("CLIENT_ERROR cannot increment or decrement non-numeric value");
-        return Changed::Refused;
+        return Changed::Refused("CLIENT_ERROR cannot increment or decrement non-numeric value");
     };
-    let new = by(old, delta);
+    let new = match direction {
+        Direction::Up => old.wrapping_add(delta),
+        Direction::Down => old.saturating_sub(delta),
+    };
     let mut digits = [0; 21];
     let digits = format_u64(new, &mut digits);
     let place = if digits.len() <= length {
@@ -83,15 +119,15 @@ fn change(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>, by: fn(u64,
     } else {
         match shard.store.resize(&call.key, digits.len(), now) {
             Ok(place) => place,
-            Err(_) => {
-                reply.line("SERVER_ERROR out of memory");
-                return Changed::Refused;
-            }
+            Err(_) => return Changed::Refused("SERVER_ERROR out of memory"),
         }
     };
     let (number, blanks) = place.expect("the key was found just now").split_at_mut(digits.len());
     number.copy_from_slice(digits);
     blanks.fill(b' ');
-    reply.line_u64(new);
-    Changed::Done
+    match direction {
+        Direction::Up => shard.memcache.incr_hits += 1,
+        Direction::Down => shard.memcache.decr_hits += 1,
+    }
+    Changed::To(new)
 }

@@ -1,9 +1,10 @@
-//! memcached's commands over the same items as Redis's: `retrieval`, `storage`, `arithmetic`, `removal`, and the
-//! connection's own (`session`, `access`, `stats` with what it shows in `report`). `binary` has those of the binary
-//! protocol.
+//! memcached's commands over the same items as Redis's: `retrieval`, `storage`, `arithmetic`, `removal`, `meta` (which
+//! can do all of that), and the connection's own (`session`, `access`, `stats` with what it shows in `report`). `binary`
+//! has those of the binary protocol.
 //!
 //! Their rows have names that no Redis client can call (`mc:get`). The parser has judged the line before a
-//! handler sees it: arity, the length of keys and the form of numbers are right. Arguments are the words of the
+//! handler sees it: arity, the length of keys and the form of numbers are right (the flags of meta commands are read
+//! by their handlers). Arguments are the words of the
 //! line, a final `noreply` among them, and the data block last; whether a reply is sent is the connection's
 //! business. A value of another kind than a string is a miss for those who read it, and is replaced by those
 //! who would replace a string.
@@ -11,6 +12,7 @@
 pub mod access;
 pub mod arithmetic;
 pub mod binary;
+pub mod meta;
 pub mod removal;
 mod report;
 pub mod retrieval;
@@ -25,7 +27,7 @@ use slabs::Refused;
 use std::sync::LazyLock;
 
 /// The verbs that are served, with the names of their rows.
-const VERBS_SERVED: [(Verb, &str); 20] = [
+const VERBS_SERVED: [(Verb, &str); 27] = [
     (Verb::Get, "mc:get"),
     (Verb::Gets, "mc:gets"),
     (Verb::Gat, "mc:gat"),
@@ -46,6 +48,13 @@ const VERBS_SERVED: [(Verb, &str); 20] = [
     (Verb::Stats, "mc:stats"),
     (Verb::Quit, "mc:quit"),
     (Verb::Auth, "mc:auth"),
+    (Verb::Shutdown, "mc:shutdown"),
+    (Verb::MetaGet, "mc:mg"),
+    (Verb::MetaSet, "mc:ms"),
+    (Verb::MetaDelete, "mc:md"),
+    (Verb::MetaArithmetic, "mc:ma"),
+    (Verb::MetaDebug, "mc:me"),
+    (Verb::MetaNoop, "mc:mn"),
 ];
 
 /// Rows by verb; `u16::MAX` for verbs that are not served.
@@ -57,7 +66,8 @@ static ROWS_BY_VERB: LazyLock<[u16; VERBS]> = LazyLock::new(|| {
     rows
 });
 
-static TOO_LARGE_ROW: LazyLock<u16> = LazyLock::new(|| row_of("mc:too_large"));
+static TOO_LARGE_ROWS: LazyLock<[u16; 2]> =
+    LazyLock::new(|| [row_of("mc:too_large"), row_of("mc:ms_too_large")]);
 
 const VERBS: usize = Verb::Other as usize + 1;
 
@@ -71,10 +81,10 @@ pub fn row(verb: Verb) -> Option<u16> {
     Some(ROWS_BY_VERB[verb as usize]).filter(|&row| row != u16::MAX)
 }
 
-/// The row for a storage command whose value is longer than allowed, given its words alone: it writes the error,
-/// counts it, and removes the key of a `set`, because what it holds is outdated.
-pub fn too_large_row() -> u16 {
-    *TOO_LARGE_ROW
+/// The row for a storage command whose value is longer than allowed, given what the parser reports of it: it writes
+/// the error, counts it, and removes the key of a `set` or `ms`, because what it holds is outdated.
+pub fn too_large_row(verb: Verb) -> u16 {
+    TOO_LARGE_ROWS[usize::from(verb == Verb::MetaSet)]
 }
 
 /// Brings the words of a request, which are `spans` from `first` on, into the order that rows have them in: `gat` and
@@ -98,7 +108,12 @@ pub fn arrange(verb: Verb, spans: &mut Vec<Span>, first: usize) {
 /// The moment that a request's time means, in Unix milliseconds; 0 is never. It may have passed.
 #[inline]
 fn deadline_ms(word: &[u8], now_ms: u64) -> u64 {
-    let exptime = fields::exptime(word).expect("the parser lets only numbers pass");
+    deadline_of(fields::exptime(word).expect("the parser lets only numbers pass"), now_ms)
+}
+
+/// The same of a time that was read already.
+#[inline]
+fn deadline_of(exptime: i64, now_ms: u64) -> u64 {
     fields::expires_at_ms(exptime, now_ms).unwrap_or(0)
 }
 

@@ -55,7 +55,7 @@ struct Facts {
 }
 
 /// The general statistics that are summed over the cores, in the order of memcached's own lines.
-const GENERAL: [(&str, Source); 44] = [
+const GENERAL: [(&str, Source); 45] = [
     ("curr_connections", Fact(|facts| facts.connections)),
     ("total_connections", Counted(Counter::ConnectionsReceived)),
     ("rejected_connections", Counted(Counter::ConnectionsRejected)),
@@ -63,10 +63,11 @@ const GENERAL: [(&str, Source); 44] = [
     ("cmd_set", Counted(Counter::SetCommands)),
     ("cmd_flush", Counted(Counter::FlushCommands)),
     ("cmd_touch", Counted(Counter::TouchCommands)),
-    ("cmd_meta", Never),
+    ("cmd_meta", Counted(Counter::MetaCommands)),
     ("get_hits", Counted(Counter::GetHits)),
     ("get_misses", Counted(Counter::GetMisses)),
     ("get_expired", Fact(|facts| facts.store.expired_by_touch)),
+    ("get_flushed", Counted(Counter::GetFlushed)),
     ("delete_misses", Counted(Counter::DeleteMisses)),
     ("delete_hits", Counted(Counter::DeleteHits)),
     ("incr_misses", Counted(Counter::IncrMisses)),

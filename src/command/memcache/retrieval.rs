@@ -84,10 +84,12 @@ fn gats(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
 #[inline]
 fn fetch(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>, with_cas: bool) {
     let hit = write_value(shard, call, reply, with_cas);
-    let counters = &mut shard.memcache;
-    counters.get_commands += 1;
-    counters.get_hits += u64::from(hit);
-    counters.get_misses += u64::from(!hit);
+    if hit {
+        shard.memcache.get_commands += 1;
+        shard.memcache.get_hits += 1;
+    } else {
+        shard.count_get_miss(&call.key);
+    }
 }
 
 #[inline]

@@ -1,6 +1,7 @@
-//! What needs no item: `version`, `verbosity`, `quit`.
+//! What needs no item: `version`, `verbosity`, `quit`, `shutdown`.
 
 use crate::command::{Command, Context, Effect, Fault, Handler, Keys, Outcome, flag};
+use crate::parameters::Name;
 use crate::protocol::{Args, Reply};
 
 /// The commands of this file.
@@ -30,6 +31,18 @@ pub static ROWS: &[Command] = &[
         subs: &[],
     },
     Command {
+        name: "mc:shutdown",
+        arity: -1,
+        flags: flag::ADMIN | flag::FAST,
+        keys: Keys::NONE,
+        group: "memcache",
+        since: "1.4.7",
+        summary: "Stops the server, where that is enabled.",
+        complexity: "O(1)",
+        handler: Handler::Session(shutdown),
+        subs: &[],
+    },
+    Command {
         name: "mc:quit",
         arity: -1,
         flags: flag::FAST,
@@ -55,6 +68,19 @@ fn version(_: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Resul
 
 fn verbosity(_: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     reply.line("OK");
+    Ok(Outcome::READ)
+}
+
+/// On success there is no reply: the connection closes. `graceful` asks memcached to keep its memory for the next
+/// process; every end is as graceful as it can be.
+fn shutdown(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    if context.local.shared.parameters.number(Name::EnableShutdown) == 0 {
+        reply.line("SERVER_ERROR: shutdown not enabled");
+    } else if args.len() > 2 || args.get(1).is_some_and(|mode| mode != b"graceful") {
+        reply.line("CLIENT_ERROR invalid shutdown mode");
+    } else {
+        context.effects.extend([Effect::CloseNow, Effect::Shutdown]);
+    }
     Ok(Outcome::READ)
 }
 

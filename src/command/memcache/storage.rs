@@ -109,7 +109,7 @@ fn done(reply: &mut Reply<'_>, line: &str) -> Result<Outcome, Fault> {
 #[inline]
 fn set(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     shard.memcache.set_commands += 1;
-    match put(shard, call) {
+    match put_words(shard, call) {
         Ok(()) => done(reply, STORED),
         Err(refused) => {
             // What the key held is outdated, and no longer to be had from here.
@@ -137,10 +137,10 @@ fn store_if(
 ) -> Result<Outcome, Fault> {
     shard.memcache.set_commands += 1;
     let now = shard.now_ms();
-    if !wanted(shard.store.get(&call.key, now).is_some()) {
+    if !wanted(shard.store.get_unread(&call.key, now).is_some()) {
         return done(reply, NOT_STORED);
     }
-    match put(shard, call) {
+    match put_words(shard, call) {
         Ok(()) => done(reply, STORED),
         Err(refused) => done(reply, refused),
     }
@@ -150,7 +150,7 @@ fn cas(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outc
     shard.memcache.set_commands += 1;
     let expected = fields::unsigned(&call.args[5]).expect("the parser lets only numbers pass");
     let now = shard.now_ms();
-    let found = shard.store.get(&call.key, now).filter(|item| item.kind() == Kind::String);
+    let found = shard.store.get_unread(&call.key, now).filter(|item| item.kind() == Kind::String);
     match found.map(|item| item.cas_unique() == expected) {
         None => {
             shard.memcache.cas_misses += 1;
@@ -160,7 +160,7 @@ fn cas(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outc
             shard.memcache.cas_badval += 1;
             done(reply, "EXISTS")
         }
-        Some(true) => match put(shard, call) {
+        Some(true) => match put_words(shard, call) {
             Ok(()) => {
                 shard.memcache.cas_hits += 1;
                 done(reply, STORED)
@@ -170,20 +170,25 @@ fn cas(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outc
     }
 }
 
-/// Stores the request's data whatever the key holds. An error is the line to answer.
+/// Stores the data of a classic request, with what its words say.
 #[inline]
-fn put(shard: &mut Shard, call: &Call<'_>) -> Result<(), &'static str> {
+fn put_words(shard: &mut Shard, call: &Call<'_>) -> Result<(), &'static str> {
     let args = call.args;
-    let now = shard.now_ms();
     let client_flags = fields::flags(&args[2]).expect("the parser lets only numbers pass");
-    let expire_at_ms = deadline_ms(&args[3], now);
-    if has_passed(expire_at_ms, now) {
+    let expire_at_ms = deadline_ms(&args[3], shard.now_ms());
+    put(shard, call, &Meta { client_flags, expire_at_ms, ..Meta::default() })
+}
+
+/// Stores a request's data whatever the key holds. An error is the line to answer.
+#[inline]
+pub(super) fn put(shard: &mut Shard, call: &Call<'_>, meta: &Meta) -> Result<(), &'static str> {
+    let now = shard.now_ms();
+    if has_passed(meta.expire_at_ms, now) {
         // Stored and dead in the same moment: as good as never stored.
         shard.store.remove(&call.key, now);
     } else {
-        let meta = Meta { client_flags, expire_at_ms, ..Meta::default() };
-        let data = args.last().unwrap_or_default();
-        shard.put(&call.key, data, &meta).map_err(|refused| count_refusal(shard, refused))?;
+        let data = call.args.last().unwrap_or_default();
+        shard.put(&call.key, data, meta).map_err(|refused| count_refusal(shard, refused))?;
     }
     shard.memcache.total_items += 1;
     Ok(())
@@ -201,44 +206,61 @@ fn count_refusal(shard: &mut Shard, refused: Refused) -> &'static str {
 
 /// Which end of a value grows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Front,
     Back,
 }
 
 fn append(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    extend(shard, call, reply, End::Back)
+    extend_words(shard, call, reply, End::Back)
 }
 
 fn prepend(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    extend(shard, call, reply, End::Front)
+    extend_words(shard, call, reply, End::Front)
 }
 
-fn extend(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>, end: End) -> Result<Outcome, Fault> {
+fn extend_words(
+    shard: &mut Shard,
+    call: &Call<'_>,
+    reply: &mut Reply<'_>,
+    end: End,
+) -> Result<Outcome, Fault> {
     shard.memcache.set_commands += 1;
     let now = shard.now_ms();
-    let data = call.args.last().unwrap_or_default();
-    if !shard.store.get(&call.key, now).is_some_and(|item| item.kind() == Kind::String) {
+    if !shard.store.get_unread(&call.key, now).is_some_and(|item| item.kind() == Kind::String) {
         return done(reply, NOT_STORED);
     }
-    let extended = match end {
-        End::Back => shard.store.append(&call.key, data, now),
-        End::Front => shard.store.prepend(&call.key, data, now),
+    match extend(shard, call, end) {
+        Ok(true) => done(reply, STORED),
+        Ok(false) => done(reply, NOT_STORED),
+        Err(refused) => done(reply, refused),
+    }
+}
+
+/// Adds a request's data to the string that the key holds. False: the whole would be too large, although its parts
+/// were not. An error is the line to answer.
+pub(super) fn extend(shard: &mut Shard, call: &Call<'_>, end: End) -> Result<bool, &'static str> {
+    let now = shard.now_ms();
+    let data = call.args.last().unwrap_or_default();
+    let old_bytes = shard.store.peek(&call.key, now).map_or(0, |item| item.value().len());
+    let extended = if (old_bytes + data.len()) as u64 > shard.memcache_value_bytes_max {
+        Err(Refused::ValueTooLarge)
+    } else {
+        match end {
+            End::Back => shard.store.append(&call.key, data, now),
+            End::Front => shard.store.prepend(&call.key, data, now),
+        }
     };
     match extended {
         Ok(_) => {
             shard.memcache.total_items += 1;
-            done(reply, STORED)
+            Ok(true)
         }
-        // memcached's words where the whole would be too large, although its parts were not.
         Err(Refused::ValueTooLarge) => {
             shard.memcache.store_too_large += 1;
-            done(reply, NOT_STORED)
+            Ok(false)
         }
-        Err(refused) => {
-            let line = count_refusal(shard, refused);
-            done(reply, line)
-        }
+        Err(refused) => Err(count_refusal(shard, refused)),
     }
 }
 

@@ -23,6 +23,28 @@ pub enum LineError {
     BadCredentialsEnd,
     /// The same is not two words.
     BadCredentials,
+    /// A meta command with more words than are looked at.
+    TooManyFlags,
+    /// A flag that was given before, or a byte that can be none.
+    DuplicateFlag,
+    /// A letter that is no flag.
+    InvalidFlag,
+    /// A flag whose token is no number.
+    BadToken,
+    /// The key is to be base64 and is not.
+    BadKeyEncoding,
+    /// An initial value that is no number.
+    InvalidInitial,
+    /// What a meta command is to add is no number.
+    InvalidMetaDelta,
+    /// An opaque token beyond what is given back.
+    OpaqueTooLong,
+    /// `ms` in no mode that there is.
+    InvalidSetMode,
+    /// `ma` in no mode that there is.
+    InvalidArithmeticMode,
+    /// What `ma` says of everything that is wrong with its flags.
+    InvalidOrDuplicateFlag,
 }
 
 impl LineError {
@@ -39,6 +61,17 @@ impl LineError {
             Self::CredentialsTooLong => "CLIENT_ERROR auth token too long",
             Self::BadCredentialsEnd => "CLIENT_ERROR bad command line termination",
             Self::BadCredentials => "CLIENT_ERROR bad authentication token format",
+            Self::TooManyFlags => "CLIENT_ERROR options flags are too long",
+            Self::DuplicateFlag => "CLIENT_ERROR duplicate flag",
+            Self::InvalidFlag => "CLIENT_ERROR invalid flag",
+            Self::BadToken => "CLIENT_ERROR bad token in command line format",
+            Self::BadKeyEncoding => "CLIENT_ERROR error decoding key",
+            Self::InvalidInitial => "CLIENT_ERROR invalid numeric initial value",
+            Self::InvalidMetaDelta => "CLIENT_ERROR invalid numeric delta value",
+            Self::OpaqueTooLong => "CLIENT_ERROR opaque token too long",
+            Self::InvalidSetMode => "CLIENT_ERROR invalid mode for ms M token",
+            Self::InvalidArithmeticMode => "CLIENT_ERROR invalid mode for ma M token",
+            Self::InvalidOrDuplicateFlag => "CLIENT_ERROR invalid or duplicate flag",
         }
     }
 }

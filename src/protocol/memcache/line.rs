@@ -2,6 +2,7 @@
 
 use super::super::args::{Args, Span};
 use super::super::limits::MEMCACHE_KEY_BYTES_MAX;
+use super::meta::Flags;
 use super::{LineError, Verb, fields};
 
 /// What to make of a line.
@@ -10,8 +11,8 @@ pub(super) enum Verdict {
     Line { verb: Verb, noreply: bool },
     /// It is a request once `data_bytes` and a line end have come.
     Data { verb: Verb, noreply: bool, data_bytes: u32 },
-    /// It is none.
-    Bad { error: LineError, noreply: bool },
+    /// It is none; so many bytes behind it are its data.
+    Bad { error: LineError, noreply: bool, swallow: u32 },
     /// It is a request to a web server.
     Http,
 }
@@ -56,59 +57,86 @@ fn blanks_of(eight: u64) -> u64 {
 /// Judges the line with these words at the start of `bytes`.
 pub(super) fn judge(bytes: &[u8], words: &[Span]) -> Verdict {
     let args = Args::new(bytes, words);
+    let bad = |error, noreply| Verdict::Bad { error, noreply, swallow: 0 };
     let Some(name) = args.get(0) else {
-        return Verdict::Bad { error: LineError::Unknown, noreply: false };
+        return bad(LineError::BadFormat, false);
     };
     let verb = Verb::from_name(name);
     if verb.takes_keys() {
         // The hot ones; none of them knows noreply.
         return match read(verb, args, words) {
             Ok(()) => Verdict::Line { verb, noreply: false },
-            Err(error) => Verdict::Bad { error, noreply: false },
+            Err(error) => bad(error, false),
         };
     }
     let (least, most) = arity(verb);
     if args.len() < least || args.len() > most {
-        return Verdict::Bad { error: LineError::Unknown, noreply: false };
+        let error = if args.len() < least { LineError::BadFormat } else { LineError::Unknown };
+        return bad(error, false);
     }
     let noreply = knows_noreply(verb, args) && args.last() == Some(b"noreply");
     let checked = match verb {
         Verb::Set | Verb::Add | Verb::Replace | Verb::Append | Verb::Prepend | Verb::Cas => {
-            storage(verb, args)
+            return match (storage(verb, args), fields::data_bytes(&args[4])) {
+                (Ok(()), Some(data_bytes)) => Verdict::Data { verb, noreply, data_bytes },
+                // What is to be dropped is known even where the line is wrong.
+                (_, data_bytes) => Verdict::Bad {
+                    error: LineError::BadFormat,
+                    noreply,
+                    swallow: data_bytes.map_or(0, |data_bytes| data_bytes + 2),
+                },
+            };
         }
-        Verb::MetaSet => meta_set(args),
-        Verb::MetaGet | Verb::MetaDelete | Verb::MetaArithmetic | Verb::MetaDebug => key(args).map(none),
-        Verb::Delete => delete(args).map(none),
-        Verb::Incr | Verb::Decr => arithmetic(args).map(none),
-        Verb::Touch => key(args).and_then(|()| exptime(&args[2])).map(none),
-        Verb::FlushAll if args.len() > 1 + usize::from(noreply) => exptime(&args[1]).map(none),
-        Verb::Verbosity => required(fields::unsigned(&args[1]), LineError::BadFormat).map(none),
+        Verb::MetaSet => {
+            // Its flags are the command's business, once its data block is out of the way.
+            return match fields::data_bytes(&args[2]) {
+                Some(data_bytes) => Verdict::Data { verb, noreply, data_bytes },
+                None => bad(LineError::BadFormat, noreply),
+            };
+        }
+        Verb::Delete => delete(args),
+        Verb::Incr | Verb::Decr => arithmetic(args),
+        Verb::Touch => key(args).and_then(|()| exptime(&args[2])),
+        Verb::FlushAll if args.len() > 1 + usize::from(noreply) => exptime(&args[1]),
+        Verb::Verbosity => required(fields::unsigned(&args[1]), LineError::BadFormat),
         Verb::Other if args.last().is_some_and(|word| word.starts_with(b"HTTP/")) => return Verdict::Http,
-        _ => Ok(None),
+        // As memcached 1.6.45 says of a line that is too short to be any command.
+        Verb::Other if args.len() == 1 && name.len() == 1 => Err(LineError::BadFormat),
+        _ => Ok(()),
     };
     match checked {
-        Ok(None) => Verdict::Line { verb, noreply },
-        Ok(Some(data_bytes)) => Verdict::Data { verb, noreply, data_bytes },
-        Err(error) => Verdict::Bad { error, noreply },
+        Ok(()) => Verdict::Line { verb, noreply },
+        Err(error) => bad(error, noreply),
     }
 }
 
-/// The least and the greatest number of words, the name included.
+/// What to say of a request with these words whose data block does not end where it should: what is wrong with the
+/// flags of `ms` was to be said before.
+#[cold]
+pub(super) fn wrong_data(verb: Verb, bytes: &[u8], words: &[Span]) -> LineError {
+    let flags = if verb == Verb::MetaSet { Flags::parse(verb, Args::new(bytes, words)).err() } else { None };
+    flags.unwrap_or(LineError::BadDataChunk)
+}
+
+/// The least and the greatest number of words, the name included. A storage command may have any number of words
+/// behind what it needs: its data block is known and must not be taken for commands.
 fn arity(verb: Verb) -> (usize, usize) {
     match verb {
-        Verb::Get | Verb::Gets | Verb::Gat | Verb::Gats => (2, usize::MAX),
-        Verb::Set | Verb::Add | Verb::Replace | Verb::Append | Verb::Prepend => (5, 6),
-        Verb::Cas => (6, 7),
+        Verb::Get | Verb::Gets => (2, usize::MAX),
+        Verb::Gat | Verb::Gats | Verb::MetaSet => (3, usize::MAX),
+        Verb::Set | Verb::Add | Verb::Replace | Verb::Append | Verb::Prepend | Verb::Cas => (5, usize::MAX),
         Verb::Delete => (2, 4),
         Verb::Incr | Verb::Decr | Verb::Touch => (3, 4),
         Verb::FlushAll => (1, 3),
         Verb::Verbosity => (2, 3),
-        Verb::MetaGet | Verb::MetaSet | Verb::MetaDelete | Verb::MetaArithmetic => (2, usize::MAX),
-        // To `me` alone a missing key is bad format.
-        Verb::MetaDebug | Verb::MetaNoop => (1, usize::MAX),
-        Verb::Version | Verb::Stats | Verb::Quit | Verb::Shutdown | Verb::Other => (1, usize::MAX),
-        // No name leads to it.
-        Verb::Auth => (1, usize::MAX),
+        Verb::MetaGet | Verb::MetaDelete | Verb::MetaArithmetic | Verb::MetaDebug => (2, usize::MAX),
+        Verb::MetaNoop
+        | Verb::Version
+        | Verb::Stats
+        | Verb::Quit
+        | Verb::Shutdown
+        | Verb::Auth
+        | Verb::Other => (1, usize::MAX),
     }
 }
 
@@ -132,31 +160,23 @@ fn knows_noreply(verb: Verb, args: Args) -> bool {
 }
 
 fn read(verb: Verb, args: Args, words: &[Span]) -> Result<(), LineError> {
-    if args.len() < 2 {
-        return Err(LineError::Unknown);
-    }
     let touches = matches!(verb, Verb::Gat | Verb::Gats);
+    let first_key = 1 + usize::from(touches);
+    if args.len() <= first_key {
+        return Err(LineError::BadFormat);
+    }
     if touches {
         exptime(&args[1])?;
     }
-    let keys = &words[1 + usize::from(touches)..];
-    let fit = keys.iter().all(|key| key.len as usize <= MEMCACHE_KEY_BYTES_MAX);
+    let fit = words[first_key..].iter().all(|key| key.len as usize <= MEMCACHE_KEY_BYTES_MAX);
     if fit { Ok(()) } else { Err(LineError::BadFormat) }
 }
 
-fn storage(verb: Verb, args: Args) -> Result<Option<u32>, LineError> {
+fn storage(verb: Verb, args: Args) -> Result<(), LineError> {
     key(args)?;
-    let well_formed = fields::flags(&args[2]).is_some()
-        && fields::exptime(&args[3]).is_some()
-        && (verb != Verb::Cas || fields::unsigned(&args[5]).is_some());
-    let data_bytes = fields::data_bytes(&args[4]).filter(|_| well_formed);
-    data_bytes.map(Some).ok_or(LineError::BadFormat)
-}
-
-fn meta_set(args: Args) -> Result<Option<u32>, LineError> {
-    key(args)?;
-    let data_bytes = args.get(2).and_then(fields::data_bytes);
-    data_bytes.map(Some).ok_or(LineError::BadFormat)
+    let unique = verb != Verb::Cas || args.get(5).is_some_and(|word| fields::unsigned(word).is_some());
+    let well_formed = fields::flags(&args[2]).is_some() && fields::exptime(&args[3]).is_some() && unique;
+    if well_formed { Ok(()) } else { Err(LineError::BadFormat) }
 }
 
 fn delete(args: Args) -> Result<(), LineError> {
@@ -188,11 +208,6 @@ fn exptime(field: &[u8]) -> Result<(), LineError> {
 
 fn required<T>(field: Option<T>, error: LineError) -> Result<(), LineError> {
     field.map(drop).ok_or(error)
-}
-
-/// A line without a data block.
-fn none((): ()) -> Option<u32> {
-    None
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod credentials;
 mod error;
 pub mod fields;
 mod line;
+pub mod meta;
 mod verb;
 
 pub use error::{LINE_TOO_LONG, LineError, TOO_LARGE};
@@ -34,8 +35,8 @@ pub enum Parsed {
         /// Nothing is to be answered.
         noreply: bool,
     },
-    /// A storage command whose value is longer than allowed. Its words were appended to `spans`; the data
-    /// block is reported as [`Parsed::Swallowed`] by the calls that follow. memcached removes the key of a
+    /// A storage command whose value is longer than allowed. Its words were appended to `spans`, for `ms` an empty
+    /// data block too; the data block is reported as [`Parsed::Swallowed`] by the calls that follow. memcached removes the key of a
     /// `set` that fails so, because what it holds is outdated.
     TooLarge {
         /// Bytes of input in the line alone.
@@ -52,7 +53,8 @@ pub enum Parsed {
     },
     /// The input ends within a request; nothing was appended. Call again with the same bytes and more.
     More,
-    /// `used` bytes are no valid request; the next one follows them.
+    /// `used` bytes are no valid request; the next one follows them, or a data block that is reported as
+    /// [`Parsed::Swallowed`] by the calls that follow.
     Bad {
         /// Bytes of input to drop.
         used: usize,
@@ -133,9 +135,10 @@ impl Parser {
                 return Parsed::Done { used, verb, noreply };
             }
             Verdict::Data { verb, noreply, data_bytes } => (verb, noreply, data_bytes),
-            Verdict::Bad { error, noreply } => {
+            Verdict::Bad { error, noreply, swallow } => {
                 spans.truncate(before);
                 self.reset();
+                self.swallow = swallow;
                 return Parsed::Bad { used, error, noreply };
             }
             Verdict::Http => {
@@ -149,6 +152,9 @@ impl Parser {
         if u64::from(data) > limits.value_bytes_max || request > limits.span_bytes_max() {
             self.reset();
             self.swallow = block as u32;
+            if verb == Verb::MetaSet {
+                spans.push(Span::new(used, 0));
+            }
             return Parsed::TooLarge { used, verb, noreply };
         }
         let request = request as usize;
@@ -158,8 +164,9 @@ impl Parser {
         }
         self.reset();
         if bytes[request - 2..request] != *b"\r\n" {
+            let error = line::wrong_data(verb, bytes, &spans[before..]);
             spans.truncate(before);
-            return Parsed::Bad { used: request, error: LineError::BadDataChunk, noreply };
+            return Parsed::Bad { used: request, error, noreply };
         }
         spans.push(Span::new(used, data as usize));
         Parsed::Done { used: request, verb, noreply }

@@ -36,10 +36,11 @@ fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Ve
                     used
                 }
                 Parsed::Swallowed { used } => {
-                    let Some(Event::TooLarge { swallowed, .. }) = events.last_mut() else {
-                        panic!("swallowed for nothing")
-                    };
-                    *swallowed += used;
+                    match events.last_mut() {
+                        Some(Event::TooLarge { swallowed, .. }) => *swallowed += used,
+                        Some(Event::Bad { .. }) => {}
+                        _ => panic!("swallowed for nothing"),
+                    }
                     used
                 }
                 Parsed::Bad { used, error, noreply } => {
@@ -152,66 +153,55 @@ fn errors_have_the_texts_of_memcached() {
     const DELTA: &str = "CLIENT_ERROR invalid numeric delta argument";
     let key = "k".repeat(251);
     for (line, text) in [
-        ("", "ERROR"),
-        (" ", "ERROR"),
-        ("get", "ERROR"),
-        ("get ", "ERROR"),
-        ("gat", "ERROR"),
+        ("", FORMAT),
+        (" ", FORMAT),
+        ("get", FORMAT),
+        ("get ", FORMAT),
+        ("gat", FORMAT),
         ("gat x k", EXPTIME),
         ("gat x K", EXPTIME),
         ("gat 0 a K b", FORMAT),
         ("get a K b", FORMAT),
-        ("set k 0 0", "ERROR"),
-        ("set k noreply", "ERROR"),
-        ("set k 0 0 3 noreply x", "ERROR"),
-        ("cas k 0 0 1", "ERROR"),
-        ("set K 0 0 1", FORMAT),
-        ("set k x 0 3", FORMAT),
-        ("set k -1 0 3", FORMAT),
-        ("set k 0x7 0 3", FORMAT),
-        ("set k 0 x 3", FORMAT),
+        ("set k 0 0", FORMAT),
+        ("set k noreply", FORMAT),
         ("set k 0 0 x", FORMAT),
         ("set k 0 0 -1", FORMAT),
         ("set k 0 0 2147483646", FORMAT),
         ("set k 0 0 2147483648", FORMAT),
-        ("append k x x 1", FORMAT),
-        ("cas k 0 0 1 x", FORMAT),
-        ("cas k 0 0 1 -1", FORMAT),
-        ("cas k 0 0 1 18446744073709551616", FORMAT),
-        ("delete", "ERROR"),
+        ("gat 0", FORMAT),
+        ("x", FORMAT),
+        ("delete", FORMAT),
         ("delete k x y z", "ERROR"),
         ("delete k 5", USAGE),
         ("delete k 0 x", USAGE),
         ("delete K 5", USAGE),
         ("delete K", FORMAT),
-        ("incr k", "ERROR"),
+        ("incr k", FORMAT),
         ("incr k 1 noreply x", "ERROR"),
         ("incr k x", DELTA),
         ("incr k -1", DELTA),
         ("incr k 1x", DELTA),
         ("decr k 18446744073709551616", DELTA),
         ("incr K x", FORMAT),
-        ("touch k", "ERROR"),
+        ("touch k", FORMAT),
         ("touch k x", EXPTIME),
         ("touch K x", FORMAT),
         ("flush_all x", EXPTIME),
         ("flush_all noreply x", EXPTIME),
         ("flush_all 1 2 3", "ERROR"),
-        ("verbosity", "ERROR"),
+        ("verbosity", FORMAT),
         ("verbosity 1 2 3", "ERROR"),
         ("verbosity x", FORMAT),
         ("verbosity -1", FORMAT),
-        ("mg", "ERROR"),
-        ("ms", "ERROR"),
-        ("md", "ERROR"),
-        ("ma", "ERROR"),
+        ("mg", FORMAT),
+        ("ms", FORMAT),
+        ("md", FORMAT),
+        ("ma", FORMAT),
         ("me", FORMAT),
-        ("mg K v", FORMAT),
         ("ms k", FORMAT),
         ("ms k abc", FORMAT),
         ("ms k -1", FORMAT),
         ("ms k S2", FORMAT),
-        ("ms K 1", FORMAT),
     ] {
         let line = line.replace('K', &key);
         let found = whole(format!("{line}\r\nversion\r\n").as_bytes());
@@ -219,6 +209,46 @@ fn errors_have_the_texts_of_memcached() {
         assert_eq!(error.message(), text, "{line}");
         assert_eq!(*last, request(Verb::Version, &[b"version"]));
     }
+}
+
+#[test]
+fn a_refused_storage_line_takes_its_data_block_along() {
+    let key = "k".repeat(251);
+    for line in [
+        "set K 0 0 5",
+        "set k x 0 5",
+        "set k -1 0 5",
+        "set k 0x7 0 5",
+        "set k 0 x 5",
+        "set k 4294967296 0 5",
+        "append k x x 5",
+        "cas k 0 0 5",
+        "cas k 0 0 5 x",
+        "cas k 0 0 5 -1",
+        "cas k 0 0 5 18446744073709551616",
+    ] {
+        let input = format!("{}\r\nget x\r\nversion\r\n", line.replace('K', &key));
+        let version = request(Verb::Version, &[b"version"]);
+        assert_eq!(whole(input.as_bytes()), [bad(LineError::BadFormat), version.clone()], "{line}");
+        let quiet = input.replacen("\r\n", " noreply\r\n", 1);
+        assert!(
+            matches!(&whole(quiet.as_bytes())[..], [Event::Bad { noreply: true, .. }, last] if *last == version)
+        );
+    }
+    assert_eq!(
+        whole(b"set k 0 0 3 noreply x\r\nabc\r\nversion\r\n").len(),
+        2,
+        "more words than are needed are no mistake"
+    );
+}
+
+#[test]
+fn the_data_block_of_ms_is_taken_whatever_its_flags_are() {
+    let version = || request(Verb::Version, &[b"version"]);
+    let words: &[&[u8]] = &[b"ms", b"k", b"2", b"S3", b"S3", b"ab"];
+    assert_eq!(whole(b"ms k 2 S3 S3\r\nab\r\nversion\r\n"), [request(Verb::MetaSet, words), version()]);
+    assert_eq!(whole(b"ms k 2\r\nabc\nversion\r\n"), [bad(LineError::BadDataChunk), version()]);
+    assert_eq!(whole(b"ms k 2 q v v\r\nabc\nversion\r\n"), [bad(LineError::DuplicateFlag), version()]);
 }
 
 #[test]
@@ -239,7 +269,7 @@ fn noreply_silences_errors_once_the_number_of_words_is_right() {
         let found = whole(format!("{line}\r\n").as_bytes());
         assert!(matches!(found[..], [Event::Bad { noreply: true, .. }]), "{line}: {found:?}");
     }
-    assert_eq!(whole(b"set k noreply\r\n"), [bad(LineError::Unknown)]);
+    assert_eq!(whole(b"set k noreply\r\n"), [bad(LineError::BadFormat)]);
 }
 
 #[test]
@@ -261,7 +291,6 @@ fn noreply_is_an_option_only_where_a_command_knows_it() {
 #[test]
 fn forms_that_look_odd_are_valid() {
     for line in [
-        "gat 0",
         "gat -1 k",
         "delete k 0",
         "delete k 0 noreply",
@@ -380,7 +409,7 @@ fn other_protocols_are_told_apart() {
     assert!(matches!(whole(b"get / HTTP/1.1\r\n")[..], [Event::Request { verb: Verb::Get, .. }]));
     assert!(matches!(whole(b"GET /\r\n")[..], [Event::Request { verb: Verb::Other, .. }]));
     // Only the first byte of a connection can make it binary, and that is not seen here.
-    for input in [b"\x80\r\n", b"\x81\r\n"] {
+    for input in [b"\x80\x80\r\n", b"\x81\x81\r\n"] {
         assert!(matches!(whole(input)[..], [Event::Request { verb: Verb::Other, .. }]));
     }
 }
@@ -455,7 +484,10 @@ fn naive(mut input: &[u8], value_bytes_max: usize) -> Vec<Event> {
         input = rest;
         match judge(&words.concat(), &spans) {
             Verdict::Line { verb, noreply } => events.push(Event::Request { verb, args: words, noreply }),
-            Verdict::Bad { error, noreply } => events.push(Event::Bad { error, noreply }),
+            Verdict::Bad { error, noreply, swallow } => {
+                events.push(Event::Bad { error, noreply });
+                input = &rest[rest.len().min(swallow as usize)..];
+            }
             Verdict::Http => {
                 events.push(Event::Closed(Parsed::Http));
                 break;
@@ -464,6 +496,8 @@ fn naive(mut input: &[u8], value_bytes_max: usize) -> Vec<Event> {
                 let data_bytes = data_bytes as usize;
                 let block = rest.split_at_checked(data_bytes + 2);
                 if data_bytes > value_bytes_max {
+                    let data = (verb == Verb::MetaSet).then(Vec::new);
+                    let words = [words, data.into_iter().collect()].concat();
                     let swallowed = block.map_or(rest.len(), |(block, _)| block.len());
                     events.push(Event::TooLarge { verb, args: words, noreply, swallowed });
                     input = &rest[swallowed..];
@@ -475,7 +509,10 @@ fn naive(mut input: &[u8], value_bytes_max: usize) -> Vec<Event> {
                     Some(data) => {
                         Event::Request { verb, args: [words, vec![data.to_vec()]].concat(), noreply }
                     }
-                    None => Event::Bad { error: LineError::BadDataChunk, noreply },
+                    None => {
+                        let error = line::wrong_data(verb, &words.concat(), &spans);
+                        Event::Bad { error, noreply }
+                    }
                 });
             }
         }

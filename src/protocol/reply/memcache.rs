@@ -77,6 +77,38 @@ impl Reply<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// A blank and a word, as meta commands give one back.
+    #[inline]
+    pub fn meta_word(&mut self, word: &[u8]) {
+        self.out.push(b' ');
+        self.out.extend_from_slice(word);
+    }
+
+    /// A blank, a flag's letter and its number.
+    #[inline]
+    pub fn meta_number(&mut self, letter: u8, value: u64) {
+        let mut digits = [0; 21];
+        self.out.extend_from_slice(&[b' ', letter]);
+        self.out.extend_from_slice(format_u64(value, &mut digits));
+    }
+
+    /// The start of a meta reply with a value of `value_bytes`; flags, a line end and the value follow.
+    #[inline]
+    pub fn meta_value_header(&mut self, value_bytes: usize) {
+        // Room for most flags too.
+        self.out.reserve(value_bytes + 128);
+        let mut digits = [0; 21];
+        self.out.extend_from_slice(b"VA ");
+        self.out.extend_from_slice(format_u64(value_bytes as u64, &mut digits));
+    }
+
+    /// A value and its line end.
+    #[inline]
+    pub fn data(&mut self, value: &[u8]) {
+        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
     /// One statistic.
     pub fn stat(&mut self, name: &str, value: &[u8]) {
         self.out.reserve(name.len() + value.len() + 8);

@@ -16,6 +16,7 @@ use crate::slowlog::Slowlog;
 use slabs::{Options, Policy, Store};
 use std::sync::Arc;
 
+mod meta;
 mod process;
 
 /// The first second of the year 2020.
@@ -64,8 +65,8 @@ impl Client {
                 Parsed::Bad { used, error, noreply } => {
                     (used, noreply, format!("{}\r\n", error.message()).into_bytes())
                 }
-                Parsed::TooLarge { used, noreply, .. } => {
-                    (used, noreply, self.run(too_large_row(), Args::new(input, &spans)))
+                Parsed::TooLarge { used, verb, noreply } => {
+                    (used, noreply, self.run(too_large_row(verb), Args::new(input, &spans)))
                 }
                 Parsed::Done { used, verb, noreply } => {
                     arrange(verb, &mut spans, 0);
@@ -254,7 +255,7 @@ fn each_key_of_a_gat_gets_its_time() {
     }
     client.check(&[
         ("gat 10 a x b", "VALUE a 0 1\r\nx\r\nVALUE b 0 1\r\nx\r\nEND"),
-        ("gat 10", "END"),
+        ("gat 10", "CLIENT_ERROR bad command line format"),
         ("gat -1 c c", "VALUE c 0 1\r\nx\r\nEND"),
         ("get c", "END"),
         ("gat x a", "CLIENT_ERROR invalid exptime argument"),

@@ -6,7 +6,11 @@ use crate::command::Effect;
 #[test]
 fn the_connection_is_told_to_close() {
     let mut client = Client::new();
-    client.check(&[("verbosity 1", "OK"), ("verbosity", "ERROR"), ("quit", "")]);
+    client.check(&[
+        ("verbosity 1", "OK"),
+        ("verbosity", "CLIENT_ERROR bad command line format"),
+        ("quit", ""),
+    ]);
     assert_eq!(client.effects, [Effect::CloseAfterReply]);
 }
 
