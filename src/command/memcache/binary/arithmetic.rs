@@ -2,12 +2,12 @@
 
 use super::storage::stored_unique;
 use super::{deadline_ms, done, extra_u32, extra_u64, header, key_row, refusal, refused};
+use crate::command::memcache::arithmetic::{self, Changed, Direction};
 use crate::command::memcache::has_passed;
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::protocol::Reply;
-use crate::protocol::binary::{Op, Status};
-use crate::protocol::memcache::fields;
-use crate::shard::{Kind, Meta, Shard};
+use crate::protocol::binary::{Header, Op, Status};
+use crate::shard::{Meta, Shard};
 use crate::text::format_u64;
 
 /// The commands of this file.
@@ -29,48 +29,20 @@ pub static ROWS: &[Command] = &[
 /// The time that means: store nothing where there is no number.
 const DO_NOT_CREATE: u32 = u32::MAX;
 
-/// Flags and expiry stay, and so does the length while the digits fit: blanks fill what a shorter number leaves.
 fn change(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     let to = header(call.args);
-    let increments = to.meaning().op == Op::Increment;
-    let now = shard.now_ms();
-    let delta = extra_u64(call.args, 0);
-    let Some(item) = shard.store.get(&call.key, now) else {
-        return create(shard, call, reply);
-    };
-    let length = item.value().len();
-    let is_text = item.kind() == Kind::String;
-    // An empty value is no number whatever its unique.
-    if !is_text || length == 0 {
-        return refused(reply, &to, Status::NotNumeric);
+    let direction = direction(&to);
+    match arithmetic::change(shard, call, extra_u64(call.args, 0), direction, to.cas) {
+        Changed::To(number) => done(reply, &to, stored_unique(shard), &number.to_be_bytes()),
+        Changed::Missed => create(shard, call, reply),
+        Changed::OtherUnique => refused(reply, &to, Status::Exists),
+        Changed::Refused(line) if line.starts_with("CLIENT_ERROR") => refused(reply, &to, Status::NotNumeric),
+        Changed::Refused(_) => refused(reply, &to, Status::NoMemory),
     }
-    if to.cas != 0 && item.cas_unique() != to.cas {
-        return refused(reply, &to, Status::Exists);
-    }
-    let Some(old) = fields::unsigned(item.value()) else {
-        return refused(reply, &to, Status::NotNumeric);
-    };
-    let new = if increments { old.wrapping_add(delta) } else { old.saturating_sub(delta) };
-    let mut digits = [0; 21];
-    let digits = format_u64(new, &mut digits);
-    let place = if digits.len() <= length {
-        shard.store.value_mut(&call.key, now)
-    } else {
-        match shard.store.resize(&call.key, digits.len(), now) {
-            Ok(place) => place,
-            Err(why) => return refused(reply, &to, refusal(why)),
-        }
-    };
-    let Some(place) = place else {
-        return refused(reply, &to, Status::NoMemory);
-    };
-    let (number, blanks) = place.split_at_mut(digits.len());
-    number.copy_from_slice(digits);
-    blanks.fill(b' ');
-    let counters = &mut shard.memcache;
-    counters.incr_hits += u64::from(increments);
-    counters.decr_hits += u64::from(!increments);
-    done(reply, &to, stored_unique(shard), &new.to_be_bytes())
+}
+
+fn direction(to: &Header) -> Direction {
+    if to.meaning().op == Op::Increment { Direction::Up } else { Direction::Down }
 }
 
 /// There is no number yet. memcached counts a miss only where it stores none.
@@ -79,9 +51,7 @@ fn create(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
     let now = shard.now_ms();
     let exptime = extra_u32(call.args, 16);
     if exptime == DO_NOT_CREATE {
-        let increments = to.meaning().op == Op::Increment;
-        shard.memcache.incr_misses += u64::from(increments);
-        shard.memcache.decr_misses += u64::from(!increments);
+        arithmetic::count_miss(shard, direction(&to));
         return refused(reply, &to, Status::NotFound);
     }
     let initial = extra_u64(call.args, 8);

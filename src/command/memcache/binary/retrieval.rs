@@ -16,11 +16,12 @@ pub static ROWS: &[Command] = &[
 ];
 
 fn get(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    let hit = write_hit(shard, call, reply, &header(call.args));
-    let counters = &mut shard.memcache;
-    counters.get_commands += 1;
-    counters.get_hits += u64::from(hit);
-    counters.get_misses += u64::from(!hit);
+    if write_hit(shard, call, reply, &header(call.args)) {
+        shard.memcache.get_commands += 1;
+        shard.memcache.get_hits += 1;
+    } else {
+        shard.count_get_miss(&call.key);
+    }
     Ok(Outcome::READ)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{deadline_ms, done, extra_u32, header, key_row, refusal, refused};
 use crate::command::memcache::has_passed;
+use crate::command::memcache::storage::{self, End};
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::protocol::Reply;
 use crate::protocol::binary::{Op, Status};
@@ -48,7 +49,7 @@ fn store_if(
             return refused(reply, &to, status);
         }
     } else if op != Op::Set
-        && let Err(status) = wanted(shard.store.get(&call.key, now).is_some())
+        && let Err(status) = wanted(shard.store.get_unread(&call.key, now).is_some())
     {
         return refused(reply, &to, status);
     }
@@ -70,7 +71,7 @@ fn store_if(
 /// The item has that unique, or what is to be answered.
 fn compare(shard: &mut Shard, call: &Call<'_>, expected: u64) -> Result<(), Status> {
     let now = shard.now_ms();
-    let found = shard.store.get(&call.key, now).filter(|item| item.kind() == Kind::String);
+    let found = shard.store.get_unread(&call.key, now).filter(|item| item.kind() == Kind::String);
     match found.map(|item| item.cas_unique() == expected) {
         None => {
             shard.memcache.cas_misses += 1;
@@ -120,28 +121,19 @@ fn extend(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
     let to = header(call.args);
     let now = shard.now_ms();
     shard.memcache.set_commands += 1;
-    match shard.store.get(&call.key, now).filter(|item| item.kind() == Kind::String) {
+    match shard.store.get_unread(&call.key, now).filter(|item| item.kind() == Kind::String) {
         None => return refused(reply, &to, Status::NotStored),
         Some(item) if to.cas != 0 && item.cas_unique() != to.cas => {
             return refused(reply, &to, Status::Exists);
         }
         Some(_) => {}
     }
-    let extended = match to.meaning().op {
-        Op::Prepend => shard.store.prepend(&call.key, &call.args[3], now),
-        _ => shard.store.append(&call.key, &call.args[3], now),
-    };
-    match extended {
-        Ok(_) => {
-            shard.memcache.total_items += 1;
-            done(reply, &to, stored_unique(shard), b"")
-        }
-        Err(why) => {
-            count_refusal(shard, why);
-            // memcached's word where the whole would be too large, although its parts were not.
-            let status = if why == Refused::ValueTooLarge { Status::NotStored } else { refusal(why) };
-            refused(reply, &to, status)
-        }
+    let end = if to.meaning().op == Op::Prepend { End::Front } else { End::Back };
+    match storage::extend(shard, call, end) {
+        Ok(true) => done(reply, &to, stored_unique(shard), b""),
+        // memcached's word where the whole would be too large, although its parts were not.
+        Ok(false) => refused(reply, &to, Status::NotStored),
+        Err(_) => refused(reply, &to, Status::NoMemory),
     }
 }
 
