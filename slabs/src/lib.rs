@@ -93,4 +93,4 @@ pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Meta, Refused};
 pub use options::{BuildError, EvictionGoal, Options, Policy, UnknownPolicy, VALUE_BYTES_MAX};
 pub use pin::Pin;
 pub use stats::{ClassStats, Counters, ExpiryStats, SweepReport};
-pub use store::{Staged, Store};
+pub use store::{Evicted, NotReassigned, Staged, Store};

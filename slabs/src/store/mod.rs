@@ -6,12 +6,14 @@
 mod expiry;
 mod facts;
 mod read;
+mod reassign;
 mod room;
 mod stage;
 #[cfg(test)]
 mod tests;
 mod walk;
 mod watch;
+mod witness;
 mod write;
 
 use crate::evict::Evictor;
@@ -23,7 +25,10 @@ use crate::pin::Pins;
 use crate::stats::Counters;
 use crate::{BuildError, Options, Policy, VALUE_BYTES_MAX};
 use expiry::Sweep;
+pub use reassign::NotReassigned;
 pub use stage::Staged;
+pub use witness::Evicted;
+use witness::Witness;
 
 /// Why an item leaves its chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,7 @@ pub struct Store {
     pub(crate) counters: Counters,
     by_db: Box<[DbCounts; 256]>,
     sweep: Sweep,
+    pub(crate) witness: Witness,
     purge_at: (u32, u32),
 }
 
@@ -119,6 +125,7 @@ impl Store {
             counters: Counters::default(),
             by_db: Box::new([DbCounts::default(); 256]),
             sweep: Sweep::default(),
+            witness: Witness::default(),
             purge_at: (0, 0),
         };
         store.count_tables();
