@@ -17,11 +17,14 @@
 //! | `spread` | those that are the same for each of many keys |
 //! | `mail` | what cores send each other |
 //! | `turn` | the end of a turn: timers, replies, wakes, closes |
+//! | `dump` | answers that are longer than memory, at the pace of their readers |
 //! | `monitor` | lines for `MONITOR` |
+//! | `watch` | lines for memcached's `watch`, and what `stats detail` counts |
 //! | `pool` | buffers for reuse |
 
 mod coordinate;
 mod dispatch;
+mod dump;
 mod events;
 mod keyed;
 mod mail;
@@ -32,6 +35,7 @@ mod session_commands;
 mod shard_side;
 mod spread;
 mod turn;
+mod watch;
 
 pub use mail::Mail;
 
@@ -134,6 +138,12 @@ pub struct Core {
     pause: turn::Pause,
     /// Somebody is in `MONITOR`, as of this turn.
     monitored: bool,
+    /// What watchers want to hear of, as of this turn (`shared::watchers::topic`).
+    watched: u16,
+    /// This core's watchers.
+    watchers: Vec<SessionId>,
+    /// Dumps for this core's clients.
+    dumps: dump::Dumps,
     /// The slow log wants even the quick commands.
     time_all: bool,
     timers: turn::Timers,
@@ -179,6 +189,9 @@ impl Core {
             parameters_seen: u64::MAX,
             pause: turn::Pause::No,
             monitored: false,
+            watched: 0,
+            watchers: Vec::new(),
+            dumps: dump::Dumps::default(),
             time_all: false,
             timers: turn::Timers::new(now),
             stopping: turn::Stopping::No,

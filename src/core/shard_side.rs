@@ -1,6 +1,7 @@
 //! What other cores ask of this shard: parcels of requests, claims and work of multi-shard commands;
 //! and who waits here for keys that are held.
 
+use super::watch::Whose;
 use super::{Core, Mail};
 use crate::command::run::run_here;
 use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, stores};
@@ -9,6 +10,7 @@ use crate::protocol::{Proto, Reply};
 use crate::session::{Queued, Watched};
 use crate::shard::Key;
 use crate::shard::locks::{ClaimId, Claimed, Mode};
+use crate::shared::watchers::topic;
 use crate::transaction::parts::Parcel;
 use crate::transaction::plan::{keys_of, mode_of};
 use crate::transaction::{Answer, FromShard, Ticket, ToShard, Work, serve};
@@ -62,7 +64,7 @@ impl Core {
                 continue;
             }
             let mark = parcel::begin_reply(&mut replies, request.origin);
-            self.run_request(&request, &mut replies);
+            self.run_request(from, &request, &mut replies);
             parcel::end_reply(&mut replies, mark);
         }
         spans.clear();
@@ -75,7 +77,7 @@ impl Core {
     }
 
     /// Runs a request that came from a core, this one included, and appends its reply.
-    fn run_request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) {
+    fn run_request(&mut self, from: u16, request: &Request<'_>, out: &mut Vec<u8>) {
         let command = self.table.row(request.row);
         let start = out.len();
         let mut reply = Reply::new(out, request.proto);
@@ -84,7 +86,14 @@ impl Core {
             Handler::Shard(run) | Handler::Spread { each: run, merge: Merge::Lines, .. } => {
                 let bytes = args.get(command.keys.first as usize).unwrap_or_default();
                 let key = Key { db: self.shard.physical(db), bytes, hash: request.hash };
-                run(&mut self.shard, &Call { args, key, db, touch }, &mut reply)
+                let call = Call { args, key, db, touch };
+                if self.watched & topic::ITEMS == 0 {
+                    run(&mut self.shard, &call, &mut reply)
+                } else {
+                    let Origin { connection, client, .. } = request.origin;
+                    let whose = Whose { core: from, connection, client };
+                    self.run_watched(whose, request.row, run, &call, &mut reply)
+                }
             }
             _ => run_here(command, &mut self.shard, args, db, &self.shared.hasher, touch, &mut reply),
         };
@@ -171,6 +180,7 @@ impl Core {
             }
             ToShard::Work { work, release } => {
                 let answer = self.work(ticket, work);
+                self.look_for_watchers();
                 self.post(ticket.core, Mail::FromShard(ticket, FromShard::Done(answer)));
                 if release {
                     self.release(ticket.number);
@@ -214,6 +224,7 @@ impl Core {
             }
             AtGrant::Parts(parcel) => Some(self.work(ticket, Work::Prepare(parcel))),
         };
+        self.look_for_watchers();
         self.post(ticket.core, Mail::FromShard(ticket, FromShard::Granted(answer)));
     }
 
@@ -281,7 +292,7 @@ impl Core {
             hash: parked.hash,
             args: parked.request.args(),
         };
-        self.run_request(&request, &mut out);
+        self.run_request(parked.core, &request, &mut out);
         self.send_reply(parked.core, parked.origin, &out);
         self.pool.give(out);
     }

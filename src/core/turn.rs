@@ -10,6 +10,7 @@ use crate::parameters::Name;
 use crate::protocol::resp;
 use crate::reactor::{Door as ListenerDoor, Driver, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
+use crate::shared::watchers::topic;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -106,6 +107,7 @@ impl Core {
     /// How long the next turn may sleep.
     pub(super) fn wait(&mut self) -> Wait {
         if self.timers.work_left
+            || self.dumps.go_on()
             || !self.ready.is_empty()
             || !self.own_mail.is_empty()
             || !self.mesh.may_sleep()
@@ -129,6 +131,10 @@ impl Core {
             self.open_mail();
         }
         self.background();
+        self.go_on_dumping();
+        if self.watched != 0 {
+            self.tell_of_evictions();
+        }
         self.publish();
         let sent = self.mesh.flush(|core| driver.wake(&wakers[core as usize]));
         self.metrics().add(Counter::Mails, sent as u64);
@@ -183,6 +189,7 @@ impl Core {
             Pause::Writes
         };
         self.monitored = self.shared.monitors.load(Ordering::Relaxed) > 0;
+        self.look_for_watchers();
         if self.pause == Pause::No && !self.sleepers.is_empty() {
             self.wake_sleepers();
         }
@@ -223,7 +230,8 @@ impl Core {
         let mut left = self.shard.purge_step(SLICE_ITEMS);
         left |= !self.shard.store.settle(SLICE_ITEMS / 4, now_ms);
         let due = self.now.mono_us >= self.timers.housekeeping_us;
-        if self.shard.active_expire && (due || self.timers.work_left) {
+        let crawls = self.shard.active_expire && self.shared.tuning.crawler.load(Ordering::Relaxed);
+        if crawls && (due || self.timers.work_left) {
             left |= self.shard.store.sweep(now_ms, SLICE_ITEMS).pending;
         }
         self.timers.publish = due || left || self.timers.work_left;
@@ -262,7 +270,8 @@ impl Core {
                 if connection.closing == Closing::No { STALLED_READER_MS } else { STALLED_LEAVER_MS };
             let stalled = (connection.sending || connection.hold == Hold::Output)
                 && self.now.mono_us.saturating_sub(connection.moved_us) > patience_ms * 1000;
-            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !session.monitor;
+            let listens = session.monitor || session.watches != 0 || connection.hold == Hold::Dump;
+            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !listens;
             if (stalled || timed_out) && connection.closing < Closing::Now {
                 connection.closing = Closing::Now;
                 self.mark_dirty(id as SessionId);
@@ -332,6 +341,9 @@ impl Core {
             self.connections[id as usize] = Connection::open(client_id, parser, self.now.mono_us);
             (self.connections[id as usize].dirty, self.connections[id as usize].ready) = flags;
             self.sessions.insert(id, session);
+            if self.watched & topic::CONNEVENTS != 0 {
+                self.tell_of_client(id, None);
+            }
             self.metrics().add(Counter::ConnectionsReceived, 1);
             self.metrics().set(Counter::Connections, u64::from(self.sessions.len()));
         }
@@ -376,7 +388,9 @@ impl Core {
             let connection = &mut self.connections[id as usize];
             let drained = connection.has_answered()
                 && (connection.closing == Closing::AfterReplies
-                    || connection.ended && connection.hold == Hold::None && !connection.ready);
+                    || connection.ended
+                        && matches!(connection.hold, Hold::None | Hold::Watch)
+                        && !connection.ready);
             if connection.closing == Closing::Now || drained {
                 connection.closing = Closing::Told;
                 driver.close(Socket(id));

@@ -3,6 +3,7 @@
 
 pub mod locks;
 pub mod memcache;
+pub mod prefixes;
 pub mod random;
 
 use crate::clock::Now;
@@ -34,6 +35,8 @@ pub struct Shard {
     pub locks: locks::Locks,
     /// What memcached's commands did here.
     pub memcache: memcache::MemcacheCounters,
+    /// Counts by prefix of keys, while they are wanted (`stats detail on`).
+    pub prefixes: prefixes::Prefixes,
     /// `flush_all` with a delay that has not passed; `tick` looks.
     pub pending_flush: Option<memcache::PendingFlush>,
     /// Random numbers for commands that draw keys.
@@ -66,6 +69,7 @@ impl Shard {
             traffic: Traffic::default(),
             locks: locks::Locks::default(),
             memcache: memcache::MemcacheCounters::default(),
+            prefixes: prefixes::Prefixes::default(),
             pending_flush: None,
             random: random::Random::new(0),
             core: 0,
