@@ -240,6 +240,7 @@ impl Core {
         if due {
             self.timers.housekeeping_us = self.now.mono_us + self.timers.housekeeping_ms * 1000;
             self.look_at_idle();
+            self.shard.sample_lifetimes();
             let ledger = self.shard.store.ledger();
             self.metrics().set(Counter::BufferBytes, self.pool.bytes() as u64);
             let peak = self.metrics().get(Counter::PeakBytes);
@@ -304,6 +305,7 @@ impl Core {
             let physical = self.shard.physical(db);
             items += store.len_db(physical);
             metrics.set_db(db, store.len_db(physical), store.expires_db(physical));
+            metrics.set_lifetime(db, self.shard.lifetimes.average_ms(db));
         }
         // What a flush has left to be purged is nobody's item any more.
         metrics.set(Counter::Items, items);

@@ -1,6 +1,7 @@
 //! One core's slice of the keyspace: the store, which logical database is which physical one, the
 //! counters of keyspace traffic. It knows no sockets and no other shard.
 
+pub mod lifetimes;
 pub mod locks;
 pub mod memcache;
 pub mod prefixes;
@@ -41,6 +42,8 @@ pub struct Shard {
     pub pending_flush: Option<memcache::PendingFlush>,
     /// Random numbers for commands that draw keys.
     pub random: random::Random,
+    /// How long items still have to live.
+    pub lifetimes: lifetimes::Lifetimes,
     /// Number of the core that owns this shard, and how many cores there are; 0 of 1 until told.
     pub core: u16,
     /// See `core`.
@@ -72,6 +75,7 @@ impl Shard {
             prefixes: prefixes::Prefixes::default(),
             pending_flush: None,
             random: random::Random::new(0),
+            lifetimes: lifetimes::Lifetimes::new(databases),
             core: 0,
             cores: 1,
             lfu: false,
