@@ -79,6 +79,12 @@ impl Line {
         self.places.len()
     }
 
+    /// Whether the last place is the first: whatever it awaits may be written to the output piece by piece.
+    #[inline]
+    pub fn is_alone(&self) -> bool {
+        self.places.len() == 1
+    }
+
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
         self.waiting
@@ -305,6 +311,10 @@ pub enum Hold {
     Output,
     /// Too many requests are under way on other cores.
     Hops,
+    /// A dump is written for it, as fast as it reads.
+    Dump,
+    /// It is a watcher, and asks nothing more.
+    Watch,
 }
 
 /// How a connection ends.

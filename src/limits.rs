@@ -102,3 +102,28 @@ pub const RANDOM_ELEMENTS_MAX: u64 = 1 << 24;
 
 /// See [`RANDOM_ELEMENTS_MAX`]: bytes of such a reply, as long as the longest value.
 pub const RANDOM_BYTES_MAX: usize = 512 << 20;
+
+/// Clients in memcached's `watch` at once, as many as memcached takes: each line is made for all of them.
+pub const WATCHERS_MAX: u32 = 20;
+
+/// Output that may wait for a watcher; lines beyond are skipped and counted. memcached's `watcher_logbuf_size`.
+pub const WATCHER_OUTPUT_BYTES_MAX: usize = 256 << 10;
+
+/// Output of a dump that waits for its client before the dump goes on: a turn's worth for a fast reader.
+pub const DUMP_OUTPUT_BYTES: usize = 64 << 10;
+
+/// Items that one slice of a dump looks at: ten or twenty microseconds, so that a turn that serves some tens of
+/// clients grows by less than half.
+pub const DUMP_SLICE_ITEMS: usize = 64;
+
+/// Slices of dumps that one core begins in a turn, however many clients dump.
+pub const DUMP_SLICES_PER_TURN: usize = 1;
+
+/// Chunks of a shard that `stats cachedump` looks at, and bytes that it answers over all shards, as memcached does.
+pub const CACHEDUMP_CHUNKS_MAX: usize = 16 << 10;
+
+/// See [`CACHEDUMP_CHUNKS_MAX`].
+pub const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
+
+/// Prefixes of keys that a shard counts for `stats detail`; keys of others are not counted.
+pub const PREFIXES_MAX: usize = 4096;

@@ -132,6 +132,10 @@ pub struct Session {
     pub no_touch: bool,
     /// `MONITOR`: it is sent every command. [`Sessions::set_monitor`] sets it.
     pub monitor: bool,
+    /// memcached's `watch`: topics that it is told of (`shared::watchers::topic`); 0: it is no watcher.
+    pub watches: u16,
+    /// Lines that were skipped since the last that it got, because it does not read.
+    pub lines_skipped: u64,
     /// `READONLY` was said; changes nothing on a lone primary, but `CLIENT LIST` shows it.
     pub readonly: bool,
     /// Between `MULTI` and `EXEC`.
@@ -178,6 +182,8 @@ impl Session {
             no_evict: false,
             no_touch: false,
             monitor: false,
+            watches: 0,
+            lines_skipped: 0,
             readonly: false,
             multi: None,
             watched: HashMap::new(),

@@ -1,6 +1,9 @@
 //! Facts of the whole process that every core may read: parameters, counters, identity, and the
 //! few numbers that are drawn from one place. No keys, no values, no clients.
 
+pub mod tuning;
+pub mod watchers;
+
 use crate::clock::Now;
 use crate::metrics::Metrics;
 use crate::parameters::{Name, Parameters};
@@ -22,6 +25,10 @@ pub struct Shared {
     pub hasher: slabs::Hasher,
     /// How many clients are in `MONITOR`.
     pub monitors: AtomicU32,
+    /// Who watches what the cache does.
+    pub watchers: watchers::Watchers,
+    /// What memcached's administrators have set.
+    pub tuning: tuning::Tuning,
     /// Clients' commands wait until then (`CLIENT PAUSE`), in Unix milliseconds; 0: no pause.
     pub pause_until_ms: AtomicU64,
     /// The pause holds reads too.
@@ -56,6 +63,8 @@ impl Shared {
             run_id,
             hasher: slabs::Hasher::new(seeds),
             monitors: AtomicU32::new(0),
+            watchers: watchers::Watchers::default(),
+            tuning: tuning::Tuning::default(),
             pause_until_ms: AtomicU64::new(0),
             pause_all: AtomicBool::new(false),
             stopping: AtomicBool::new(false),

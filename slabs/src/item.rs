@@ -800,14 +800,18 @@ impl<'a> Item<'a> {
         (self.raw.frequency() + u8::from(self.raw.is_main())).min(FREQUENCY)
     }
 
-    /// The number of its size class, as [`Store::classes`](crate::Store::classes) lists them.
+    /// The size class that the item is counted under, by its place in [`Store::classes`](crate::Store::classes).
     pub fn class(&self) -> usize {
-        let class = if self.raw.is_large() {
-            self.classes.of_blob(self.raw.key_len() + self.raw.value_len())
-        } else {
-            self.classes.of_item(self.raw.chunk_bytes_used()).unwrap_or(0)
-        };
-        usize::from(class)
+        if self.raw.is_large() {
+            return usize::from(self.classes.of_blob(self.raw.key_len() + self.raw.value_len()));
+        }
+        usize::from(self.classes.of_item(self.raw.chunk_bytes_used()).unwrap_or(0))
+    }
+
+    /// Bytes that the item asks for: header, optional fields, key and value.
+    pub fn requested_bytes(&self) -> u64 {
+        let blob = if self.raw.is_large() { self.raw.key_len() + self.raw.value_len() } else { 0 };
+        (self.raw.chunk_bytes_used() + blob) as u64
     }
 
     /// Bytes that the item takes: its chunk and, if large, its blob. Not its share of the index.

@@ -160,6 +160,11 @@ impl Pages {
         !self.spare.is_empty()
     }
 
+    /// How many pages are without a class.
+    pub(crate) fn spare_count(&self) -> u64 {
+        self.spare.len() as u64
+    }
+
     /// The pages of a class with chunks, in no particular order.
     pub(crate) fn of_class(&self, class: ClassId) -> &[PageId] {
         &self.by_class[usize::from(class)].pages

@@ -11,10 +11,16 @@ pub struct Counters {
     pub expired: u64,
     /// Of these, items found by a request and not by the sweep.
     pub expired_by_touch: u64,
+    /// Of the expired, items that were not read lately.
+    pub expired_unread: u64,
+    /// Entries that the sweep looked at.
+    pub swept: u64,
     /// Keys that came back while a ghost remembered them.
     pub ghost_hits: u64,
     /// Pages that went from one class to another.
     pub page_moves: u64,
+    /// Items that were copied so that their page could go.
+    pub rescued: u64,
     /// Writes that were refused for want of memory.
     pub refused: u64,
 }

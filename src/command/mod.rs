@@ -221,6 +221,21 @@ pub struct Every {
     pub atomic: bool,
 }
 
+/// A command that answers with lines about as much as there is, shard after shard, a slice at a time, and no faster than
+/// its client reads.
+#[derive(Clone, Copy)]
+pub struct Dump {
+    /// Refuses wrong arguments before anything is answered.
+    pub check: fn(&mut Local<'_>, Args<'_>) -> Result<(), Fault>,
+    /// Writes what a shard has at the cursor, a bounded part of it: 0 at first, then what it returned. 0: that was all.
+    pub slice: SliceFn,
+    /// Writes what stands behind the last slice of the last shard.
+    pub end: fn(Args<'_>, &mut Reply<'_>),
+}
+
+/// See [`Dump`].
+pub type SliceFn = fn(&mut Local<'_>, Args<'_>, &Asker, cursor: u64, &mut Reply<'_>) -> u64;
+
 /// Who asks every core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
@@ -261,6 +276,8 @@ pub enum Effect {
     Unwatch,
     /// Stop the whole server.
     Shutdown,
+    /// This client is a watcher from now on, and is asked nothing more (memcached's `watch`).
+    Watch,
     /// Hold this client's next command for so many microseconds of `mono_us` (`DEBUG SLEEP`).
     Sleep(u64),
 }
@@ -324,6 +341,8 @@ pub enum Handler {
     Every(Every),
     /// The shard that the cursor in `args[1]` names (`SCAN`); `ShardFn` gets a key without bytes.
     Cursor(ShardFn),
+    /// Every core, one after the other, a slice at a time.
+    Dump(Dump),
     /// Transactions.
     Control(Control),
     /// Has subcommands (`Command::subs`) and no meaning alone.

@@ -165,7 +165,9 @@ impl Cores {
                     .collect();
                 (every.merge)(args, &parts, &asker, reply)
             }
-            Handler::Control(_) | Handler::Container => panic!("{} is run by others", command.name),
+            Handler::Control(_) | Handler::Dump(_) | Handler::Container => {
+                panic!("{} is run by others", command.name)
+            }
             _ => run_here(command, &mut self.cores[core].shard, args, asker.db, &shared.hasher, true, reply),
         }
     }

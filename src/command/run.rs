@@ -55,7 +55,11 @@ pub fn run_here(
             let key = Key { db: shard.physical(db), bytes: b"", hash: 0 };
             run(shard, &Call { args, key, db, touch }, reply)
         }
-        Handler::Session(_) | Handler::Every(_) | Handler::Control(_) | Handler::Container => {
+        Handler::Session(_)
+        | Handler::Every(_)
+        | Handler::Dump(_)
+        | Handler::Control(_)
+        | Handler::Container => {
             panic!("{} is not a command on keys", command.name)
         }
     }

@@ -50,6 +50,10 @@ static FAMILIES: &[&[Command]] = &[
     memcache::binary::session::ROWS,
     memcache::binary::sasl::ROWS,
     memcache::binary::stat::ROWS,
+    memcache::pages::ROWS,
+    memcache::lru::ROWS,
+    memcache::dump::ROWS,
+    memcache::watch::ROWS,
 ];
 
 /// Commands that do no more than copy what the client has sent: their time says nothing, and reading the clock

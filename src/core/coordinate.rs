@@ -148,7 +148,9 @@ impl Core {
     pub(super) fn end_transaction(&mut self, origin: Origin, bytes: &[u8]) {
         let id = origin.connection;
         if self.connections.get(id as usize).is_some_and(|c| c.client_id as u32 == origin.client) {
-            self.connections[id as usize].hold = Hold::None;
+            // Who has become a watcher asks nothing more.
+            let watches = self.sessions.get(id).is_some_and(|session| session.watches != 0);
+            self.connections[id as usize].hold = if watches { Hold::Watch } else { Hold::None };
             self.fill(origin, bytes);
             self.mark_ready(id);
         }

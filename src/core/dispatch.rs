@@ -105,6 +105,7 @@ impl Core {
             Handler::Session(run) => self.session_command(id, client, row, run, args, muted),
             Handler::Every(every) => self.every(id, client, row, every, args, muted),
             Handler::Cursor(run) => self.cursor(id, client, row, run, args, muted),
+            Handler::Dump(_) => self.start_dump(id, client, row, args),
             Handler::Control(control) => self.control(id, client, control, args, muted),
             Handler::Container => self.refuse(id, client, &Fault::Arity(command.name)),
         }

@@ -8,6 +8,7 @@ use crate::protocol::Proto;
 use crate::protocol::binary::{Header, Status};
 use crate::reactor::{Door, Events, Socket};
 use crate::session::SessionId;
+use crate::shared::watchers::topic;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
@@ -95,7 +96,22 @@ impl Events for Core {
         self.connections[id as usize].ready = connection.ready;
         self.pool.give(connection.out);
         self.pool.give(connection.held.into_buffer());
+        if self.watched & topic::CONNEVENTS != 0 {
+            let closed_here = connection.closing == Closing::Told && !connection.ended;
+            let reason = if self.shared.stopping.load(Ordering::Relaxed) {
+                "shutdown"
+            } else if closed_here {
+                self.close_reason(id)
+            } else {
+                "normal"
+            };
+            self.tell_of_client(id, Some(reason));
+        }
         if let Some(mut session) = self.sessions.remove(id) {
+            if session.watches != 0 {
+                self.shared.watchers.leave(session.watches);
+                self.watchers.retain(|&watcher| watcher != id);
+            }
             if !session.watched.is_empty() {
                 self.end_watches(std::mem::take(&mut session.watched).into_keys());
             }

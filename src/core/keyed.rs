@@ -14,6 +14,7 @@ use crate::protocol::{Args, Reply, Span};
 use crate::session::{Queued, SessionId};
 use crate::shard::{Key, Shard};
 use crate::shared::Shared;
+use crate::shared::watchers::topic;
 use crate::transaction::coordinator::Purpose;
 use crate::transaction::plan::{Claims, Place, keys_of, mode_of, place_of, tag};
 
@@ -40,6 +41,9 @@ impl Core {
         }
         let key = Key { db: self.shard.physical(client.asker.db), bytes, hash };
         let call = Call { args, key, db: client.asker.db, touch: client.touch };
+        if self.watched & topic::ITEMS != 0 {
+            return self.single_watched(id, client, row, run, &call, muted);
+        }
         self.run_into_line(id, client, row, muted, |shard, _, reply| run(shard, &call, reply));
     }
 
@@ -179,7 +183,8 @@ impl Core {
         muted: bool,
     ) {
         let bytes = &args[self.table.row(row).keys.first as usize];
-        if self.shard_of_key(bytes, hash) != self.index || !self.shard.locks.is_idle() {
+        let elsewhere = self.shard_of_key(bytes, hash) != self.index;
+        if elsewhere || !self.shard.locks.is_idle() || self.watched & topic::ITEMS != 0 {
             self.single(id, client, row, each, (bytes, hash), args, muted);
             return self.answer(id, client, muted, |reply| reply.line("END"));
         }
@@ -265,7 +270,8 @@ impl Core {
     ) {
         let first = command.keys.first as usize;
         let Client { asker, touch, .. } = *client;
-        if self.shared.cores() == 1 && self.shard.locks.is_idle() && first == 1 {
+        let unwatched = self.watched & topic::ITEMS == 0;
+        if self.shared.cores() == 1 && self.shard.locks.is_idle() && first == 1 && unwatched {
             return self.run_into_line(id, client, row, muted, |shard, shared, reply| {
                 run_here(command, shard, args, asker.db, &shared.hasher, touch, reply)
             });

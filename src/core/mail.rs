@@ -1,6 +1,8 @@
 //! What cores send each other, and what a core does with what it gets.
 
 use super::Core;
+use super::dump::{Slice, SliceAsked};
+use super::watch::Note;
 use crate::connection::{Connection, Hold};
 use crate::limits::DRAFT_BYTES_MIN;
 use crate::mesh::parcel;
@@ -31,6 +33,14 @@ pub enum Mail {
     Client(OwnedFd, Door),
     /// A line for the receiver's monitors.
     Monitor(Arc<[u8]>),
+    /// A slice of a dump is wanted from the receiver's shard.
+    Slice(Box<SliceAsked>),
+    /// A slice of a dump for a client of the receiver's.
+    Sliced(Slice),
+    /// What the receiver's clients did to items, for it to put into words.
+    Notes(Vec<Note>),
+    /// Lines for the receiver's watchers (`watch`).
+    Watched(Vec<u8>),
 }
 
 /// A request that lies in a block, which travels with it.
@@ -186,6 +196,10 @@ impl Core {
             Mail::FromShard(ticket, answer) => self.coordinate(from, ticket, answer),
             Mail::Client(descriptor, door) => self.newcomers.push((descriptor, door)),
             Mail::Monitor(line) => self.feed_own_monitors(&line),
+            Mail::Slice(asked) => self.slice_for(from, &asked),
+            Mail::Sliced(slice) => self.take_slice(slice),
+            Mail::Notes(notes) => notes.into_iter().for_each(|note| self.put_into_words(note)),
+            Mail::Watched(lines) => self.feed_own_watchers(&lines),
         }
     }
 

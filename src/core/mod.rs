@@ -18,13 +18,16 @@
 //! | `incoming` | long requests |
 //! | `mail` | what cores send each other |
 //! | `turn` | the end of a turn: timers, replies, wakes, closes |
+//! | `dump` | answers that are longer than memory, at the pace of their readers |
 //! | `monitor` | lines for `MONITOR` |
+//! | `watch` | lines for memcached's `watch`, and what `stats detail` counts |
 //! | `pool` | buffers for reuse |
 //! | `buffers` | what all buffers take, and who has to go when that is too much |
 
 mod buffers;
 mod coordinate;
 mod dispatch;
+mod dump;
 mod events;
 mod incoming;
 mod keyed;
@@ -36,6 +39,7 @@ mod session_commands;
 mod shard_side;
 mod spread;
 mod turn;
+mod watch;
 
 pub use mail::Mail;
 
@@ -141,6 +145,12 @@ pub struct Core {
     pause: turn::Pause,
     /// Somebody is in `MONITOR`, as of this turn.
     monitored: bool,
+    /// What watchers want to hear of, as of this turn (`shared::watchers::topic`).
+    watched: u16,
+    /// This core's watchers.
+    watchers: Vec<SessionId>,
+    /// Dumps for this core's clients.
+    dumps: dump::Dumps,
     /// The slow log wants even the quick commands.
     time_all: bool,
     timers: turn::Timers,
@@ -187,6 +197,9 @@ impl Core {
             parameters_seen: u64::MAX,
             pause: turn::Pause::No,
             monitored: false,
+            watched: 0,
+            watchers: Vec::new(),
+            dumps: dump::Dumps::default(),
             time_all: false,
             timers: turn::Timers::new(now),
             stopping: turn::Stopping::No,

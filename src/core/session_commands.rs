@@ -51,6 +51,10 @@ impl Core {
                 Effect::CloseAfterReply => connection.closing = connection.closing.max(Closing::AfterReplies),
                 Effect::CloseNow => connection.closing = connection.closing.max(Closing::Now),
                 Effect::Unwatch => self.unwatch(id),
+                Effect::Watch => {
+                    self.watchers.push(id);
+                    self.begin_watching(id);
+                }
                 Effect::Shutdown => self.shared.stopping.store(true, Ordering::Release),
                 Effect::Sleep(us) => {
                     connection.hold = Hold::Sleep(self.now.mono_us + us);

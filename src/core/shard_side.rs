@@ -2,6 +2,7 @@
 //! and who waits here for keys that are held.
 
 use super::mail::{LargeReply, LongRequest};
+use super::watch::Whose;
 use super::{Core, Mail};
 use crate::command::run::run_here;
 use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, stores};
@@ -13,6 +14,7 @@ use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, Watched};
 use crate::shard::Key;
 use crate::shard::locks::{ClaimId, Claimed, Mode};
+use crate::shared::watchers::topic;
 use crate::transaction::parts::Parcel;
 use crate::transaction::plan::{keys_of, mode_of};
 use crate::transaction::{Answer, FromShard, Ticket, ToShard, Work, serve};
@@ -70,7 +72,7 @@ impl Core {
             }
             let mark = parcel::begin_reply(&mut replies, request.origin);
             let mut pieces = Vec::new();
-            self.run_request(&request, &mut replies, &mut pieces);
+            self.run_request(from, &request, &mut replies, &mut pieces);
             if pieces.is_empty() {
                 parcel::end_reply(&mut replies, mark);
             } else {
@@ -100,7 +102,7 @@ impl Core {
         }
         let (mut out, mut pieces) = (self.pool.take(), Vec::new());
         self.shard.offer = Some(long.block.clone());
-        self.run_request(&request, &mut out, &mut pieces);
+        self.run_request(from, &request, &mut out, &mut pieces);
         self.shard.offer = None;
         self.send_whole_reply(from, origin, out, pieces);
     }
@@ -116,7 +118,7 @@ impl Core {
 
     /// Runs a request that came from a core, this one included, and appends its reply. Where in it large values
     /// belong that are not copied stands in `pieces`, which is empty before.
-    fn run_request(&mut self, request: &Request<'_>, out: &mut Vec<u8>, pieces: &mut Vec<Piece>) {
+    fn run_request(&mut self, from: u16, request: &Request<'_>, out: &mut Vec<u8>, pieces: &mut Vec<Piece>) {
         let command = self.table.row(request.row);
         let start = out.len();
         let mut reply = Reply::with_pieces(out, pieces, request.proto);
@@ -125,7 +127,14 @@ impl Core {
             Handler::Shard(run) | Handler::Spread { each: run, merge: Merge::Lines, .. } => {
                 let bytes = args.get(command.keys.first as usize).unwrap_or_default();
                 let key = Key { db: self.shard.physical(db), bytes, hash: request.hash };
-                run(&mut self.shard, &Call { args, key, db, touch }, &mut reply)
+                let call = Call { args, key, db, touch };
+                if self.watched & topic::ITEMS == 0 {
+                    run(&mut self.shard, &call, &mut reply)
+                } else {
+                    let Origin { connection, client, .. } = request.origin;
+                    let whose = Whose { core: from, connection, client };
+                    self.run_watched(whose, request.row, run, &call, &mut reply)
+                }
             }
             Handler::Meta(run) => {
                 let mut place = [0; MEMCACHE_KEY_BYTES_MAX];
@@ -221,6 +230,7 @@ impl Core {
             }
             ToShard::Work { work, release } => {
                 let answer = self.work(ticket, work);
+                self.look_for_watchers();
                 self.post(ticket.core, Mail::FromShard(ticket, FromShard::Done(answer)));
                 if release {
                     self.release(ticket.number);
@@ -264,6 +274,7 @@ impl Core {
             }
             AtGrant::Parts(parcel) => Some(self.work(ticket, Work::Prepare(parcel))),
         };
+        self.look_for_watchers();
         self.post(ticket.core, Mail::FromShard(ticket, FromShard::Granted(answer)));
     }
 
@@ -331,7 +342,7 @@ impl Core {
             hash: parked.hash,
             args: parked.request.args(),
         };
-        self.run_request(&request, &mut out, &mut pieces);
+        self.run_request(parked.core, &request, &mut out, &mut pieces);
         self.send_whole_reply(parked.core, parked.origin, out, pieces);
     }
 }

@@ -14,6 +14,7 @@ use crate::protocol::resp;
 use crate::reactor::{Door as ListenerDoor, Driver, Outgoing, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
 use crate::shard::collections::Limits;
+use crate::shared::watchers::topic;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -110,6 +111,7 @@ impl Core {
     /// How long the next turn may sleep.
     pub(super) fn wait(&mut self) -> Wait {
         if self.timers.work_left
+            || self.dumps.go_on()
             || !self.ready.is_empty()
             || !self.dirty.is_empty()
             || !self.own_mail.is_empty()
@@ -134,6 +136,10 @@ impl Core {
             self.open_mail();
         }
         self.background();
+        self.go_on_dumping();
+        if self.watched != 0 {
+            self.tell_of_evictions();
+        }
         self.publish();
         let mut posted = 0;
         let sent =
@@ -213,6 +219,7 @@ impl Core {
             Pause::Writes
         };
         self.monitored = self.shared.monitors.load(Ordering::Relaxed) > 0;
+        self.look_for_watchers();
         if self.pause == Pause::No && !self.sleepers.is_empty() {
             self.wake_sleepers();
         }
@@ -255,7 +262,8 @@ impl Core {
         left |= self.shard.active_expire && self.shard.due.any(now_ms) && self.shard.reap_fields();
         left |= !self.shard.store.settle(SLICE_ITEMS / 4, now_ms);
         let due = self.now.mono_us >= self.timers.housekeeping_us;
-        if self.shard.active_expire && (due || self.timers.work_left) {
+        let crawls = self.shard.active_expire && self.shared.tuning.crawler.load(Ordering::Relaxed);
+        if crawls && (due || self.timers.work_left) {
             left |= self.shard.store.sweep(now_ms, SLICE_ITEMS).pending;
         }
         self.timers.publish = due || left || self.timers.work_left;
@@ -264,6 +272,7 @@ impl Core {
         if due {
             self.timers.housekeeping_us = self.now.mono_us + self.timers.housekeeping_ms * 1000;
             self.look_at_idle();
+            self.shard.sample_lifetimes();
             let ledger = self.shard.store.ledger();
             let peak = self.metrics().get(Counter::PeakBytes);
             self.metrics().set(Counter::PeakBytes, peak.max(ledger.total()));
@@ -299,7 +308,8 @@ impl Core {
                 // The soft limit is looked at again, though nothing happens.
                 self.suspects.push(id as SessionId);
             }
-            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !session.monitor;
+            let listens = session.monitor || session.watches != 0 || connection.hold == Hold::Dump;
+            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !listens;
             if timed_out && connection.closing < Closing::Now {
                 connection.closing = Closing::Now;
                 self.mark_dirty(id as SessionId);
@@ -360,6 +370,7 @@ impl Core {
             let physical = self.shard.physical(db);
             items += store.len_db(physical);
             metrics.set_db(db, store.len_db(physical), store.expires_db(physical));
+            metrics.set_lifetime(db, self.shard.lifetimes.average_ms(db));
         }
         // What a flush has left to be purged is nobody's item any more.
         metrics.set(Counter::Items, items);
@@ -397,6 +408,9 @@ impl Core {
             self.connections[id as usize] = Connection::open(client_id, parser, self.now.mono_us);
             (self.connections[id as usize].dirty, self.connections[id as usize].ready) = flags;
             self.sessions.insert(id, session);
+            if self.watched & topic::CONNEVENTS != 0 {
+                self.tell_of_client(id, None);
+            }
             self.metrics().add(Counter::ConnectionsReceived, 1);
             self.metrics().set(Counter::Connections, u64::from(self.sessions.len()));
         }
@@ -456,7 +470,9 @@ impl Core {
             let connection = &mut self.connections[id as usize];
             let drained = connection.has_answered()
                 && (connection.closing == Closing::AfterReplies
-                    || connection.ended && connection.hold == Hold::None && !connection.ready);
+                    || connection.ended
+                        && matches!(connection.hold, Hold::None | Hold::Watch)
+                        && !connection.ready);
             if connection.closing == Closing::Now || drained {
                 connection.closing = Closing::Told;
                 driver.close(Socket(id));

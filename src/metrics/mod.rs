@@ -41,6 +41,7 @@ pub struct Metrics {
     counters: [AtomicU64; Counter::Count as usize],
     keys: Vec<AtomicU64>,
     expires: Vec<AtomicU64>,
+    lifetimes_ms: Vec<AtomicU64>,
     /// Calls, by row of the command table.
     calls: Vec<AtomicU64>,
     /// By row: microseconds spent, where they were measured.
@@ -76,6 +77,7 @@ impl Default for Metrics {
             counters: counters(),
             keys: zeroes(DATABASES_MAX),
             expires: zeroes(DATABASES_MAX),
+            lifetimes_ms: zeroes(DATABASES_MAX),
             calls: zeroes(ROWS_MAX),
             spent_us: zeroes(ROWS_MAX),
             failed: zeroes(ROWS_MAX),
@@ -205,6 +207,16 @@ impl Metrics {
     /// Items of a logical database, and how many of them expire.
     pub fn db(&self, db: u8) -> (u64, u64) {
         (self.keys[db as usize].load(Relaxed), self.expires[db as usize].load(Relaxed))
+    }
+
+    /// Publishes how long items of a logical database still live on average; 0: not known.
+    pub fn set_lifetime(&self, db: u8, average_ms: u64) {
+        self.lifetimes_ms[db as usize].store(average_ms, Relaxed);
+    }
+
+    /// How long items of a logical database that expire still live on average.
+    pub fn lifetime_ms(&self, db: u8) -> u64 {
+        self.lifetimes_ms[db as usize].load(Relaxed)
     }
 
     /// Takes a sample of what is told per second; to be called once a turn by the owning core.

@@ -74,6 +74,12 @@ impl<'a> Reply<'a> {
         self.out.is_empty()
     }
 
+    /// What was written since the mark `len`.
+    #[inline]
+    pub fn since(&self, len: usize) -> &[u8] {
+        &self.out[len..]
+    }
+
     /// Takes back everything after the mark `len`.
     #[inline]
     pub fn truncate(&mut self, len: usize) {

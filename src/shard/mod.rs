@@ -3,8 +3,10 @@
 
 pub mod ages;
 pub mod collections;
+pub mod lifetimes;
 pub mod locks;
 pub mod memcache;
+pub mod prefixes;
 pub mod random;
 
 use crate::clock::Now;
@@ -43,10 +45,14 @@ pub struct Shard {
     pub memcache_value_bytes_max: u64,
     /// When changes were made.
     pub ages: ages::Ages,
+    /// Counts by prefix of keys, while they are wanted (`stats detail on`).
+    pub prefixes: prefixes::Prefixes,
     /// `flush_all` with a delay that has not passed; `tick` looks.
     pub pending_flush: Option<memcache::PendingFlush>,
     /// Random numbers for commands that draw keys.
     pub random: random::Random,
+    /// How long items still have to live.
+    pub lifetimes: lifetimes::Lifetimes,
     /// Number of the core that owns this shard, and how many cores there are; 0 of 1 until told.
     pub core: u16,
     /// See `core`.
@@ -87,8 +93,10 @@ impl Shard {
             memcache: memcache::MemcacheCounters::default(),
             memcache_value_bytes_max: u64::MAX,
             ages: ages::Ages::default(),
+            prefixes: prefixes::Prefixes::default(),
             pending_flush: None,
             random: random::Random::new(0),
+            lifetimes: lifetimes::Lifetimes::new(databases),
             core: 0,
             cores: 1,
             lfu: false,

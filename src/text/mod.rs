@@ -10,9 +10,11 @@ pub mod integer;
 pub mod long_double;
 mod natural;
 pub mod size;
+pub mod uri;
 
 pub use float::{FloatDigits, format_f64, parse_f64};
 pub use glob::{glob_matches, glob_matches_nocase};
 pub use integer::{Digits, format_i64, format_u64, parse_i64, parse_u64};
 pub use long_double::LongDouble;
 pub use size::{Size, parse_bytes, parse_size};
+pub use uri::{base64_encode, uri_encode};

@@ -78,6 +78,8 @@ pub(crate) struct Evictor {
     /// Queues serve a policy that spares items without an expiry, too: most have one.
     serves: bool,
     drain: Option<Drain>,
+    /// Pages stay in their classes as long as these can help themselves.
+    pub(crate) pages_stay: bool,
     page_moves: u64,
     ghost_hits: u64,
     evicted: u64,
@@ -114,6 +116,7 @@ impl Evictor {
             ordered: false,
             serves: false,
             drain: None,
+            pages_stay: false,
             page_moves: 0,
             ghost_hits: 0,
             evicted: 0,

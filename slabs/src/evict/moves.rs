@@ -9,7 +9,7 @@ use crate::store::Store;
 /// Evictions and copies that one operation does to empty a page while its own class can do without.
 const DRAIN_STEPS: u32 = 8;
 /// The same when nothing else helps: many times the chunks of a page.
-const DRAIN_STEPS_MAX: u32 = 1 << 16;
+pub(crate) const DRAIN_STEPS_MAX: u32 = 1 << 16;
 /// Pages among which the emptiest is chosen.
 const PAGE_SAMPLE: usize = 32;
 /// How often the search for the front that is due first begins anew because that front had been used.
@@ -53,7 +53,9 @@ impl Store {
         worth.pull(lowest);
         let (own, other) = match (own, other) {
             (None, None) => return false,
-            (Some(own), Some(other)) if worth.should_give(usize::from(other), usize::from(own)) => {
+            (Some(own), Some(other))
+                if !self.evictor.pages_stay && worth.should_give(usize::from(other), usize::from(own)) =>
+            {
                 (Some(own), other)
             }
             (Some(own), _) => return self.evict_front(own, now_ms, &mut looks),
@@ -89,7 +91,7 @@ impl Store {
         false
     }
 
-    pub(super) fn note_move(&mut self, to: ClassId) {
+    pub(crate) fn note_move(&mut self, to: ClassId) {
         self.evictor.page_moves += 1;
         self.evictor.classes[usize::from(to)].pages_taken += 1;
     }
@@ -172,7 +174,7 @@ impl Store {
     }
 
     /// Empties a page of a class, in so many steps of one item. True: there is a spare page now.
-    pub(super) fn drain(&mut self, class: ClassId, steps: u32, now_ms: u64) -> bool {
+    pub(crate) fn drain(&mut self, class: ClassId, steps: u32, now_ms: u64) -> bool {
         if self.evictor.drain.is_none_or(|drain| drain.class != class) {
             self.stop_drain();
             self.evictor.drain = Some(Drain { class, page: None, slot: 0 });

@@ -34,6 +34,7 @@ impl Store {
         let late_ms = now_ms - self.pages.raw(handle).expire_at_ms();
         self.sweep.late_ms_max = self.sweep.late_ms_max.max(late_ms);
         self.counters.expired += 1;
+        self.counters.expired_unread += u64::from(self.pages.raw(handle).frequency() == 0);
         let version = self.next_change();
         self.index.stamp(hash, version);
         self.drop_item(hash, slot, handle, Gone::Expired);
@@ -60,6 +61,7 @@ impl Store {
             }
             if self.sweep.idle_pages >= pages {
                 self.sweep.idle_pages = 0;
+                self.counters.swept += report.examined;
                 return report;
             }
             let started = self.sweep.slot > 0;
@@ -77,6 +79,7 @@ impl Store {
             }
         }
         report.pending = true;
+        self.counters.swept += report.examined;
         report
     }
 

@@ -46,6 +46,16 @@ impl Store {
         self.budget_bytes
     }
 
+    /// Pages that are held and belong to no class.
+    pub fn spare_pages(&self) -> u64 {
+        self.pages.spare_count()
+    }
+
+    /// How many size classes there are.
+    pub fn class_count(&self) -> usize {
+        self.pages.classes().count()
+    }
+
     /// The size classes, those of large values last.
     pub fn classes(&self) -> Vec<ClassStats> {
         let classes = self.pages.classes();

@@ -7,12 +7,14 @@ mod expiry;
 mod facts;
 mod hand_over;
 mod read;
+mod reassign;
 mod room;
 mod stage;
 #[cfg(test)]
 mod tests;
 mod walk;
 mod watch;
+mod witness;
 mod write;
 
 use crate::evict::Evictor;
@@ -25,9 +27,12 @@ use crate::stats::Counters;
 use crate::{BuildError, Options, Policy, VALUE_BYTES_MAX};
 use expiry::Sweep;
 pub use hand_over::Standing;
+pub use reassign::NotReassigned;
 pub use stage::Staged;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+pub use witness::Evicted;
+use witness::Witness;
 
 /// Why an item leaves its chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +80,7 @@ pub struct Store {
     pub(crate) counters: Counters,
     by_db: Box<[DbCounts; 256]>,
     sweep: Sweep,
+    pub(crate) witness: Witness,
     purge_at: (u32, u32),
 }
 
@@ -129,6 +135,7 @@ impl Store {
             counters: Counters::default(),
             by_db: Box::new([DbCounts::default(); 256]),
             sweep: Sweep::default(),
+            witness: Witness::default(),
             purge_at: (0, 0),
         };
         store.count_tables();

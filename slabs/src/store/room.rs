@@ -256,6 +256,9 @@ impl Store {
         }
         self.counters.evicted += 1;
         self.counters.evicted_unread += u64::from(raw.frequency() == 0);
+        if self.witness.looks() {
+            self.witness.note(&self.pages, handle);
+        }
         let version = self.next_change();
         self.index.stamp(hash, version);
         self.drop_item(hash, slot, handle, Gone::Evicted);
@@ -279,6 +282,7 @@ impl Store {
         self.pages.expiry_came(to, raw.expire_at_ms());
         self.evictor.on_move(&self.pages, to, hash);
         self.pages.free(handle, bytes);
+        self.counters.rescued += 1;
         Some(to)
     }
 

@@ -1,6 +1,7 @@
 //! Going through the items, and taking one by chance.
 
 use super::Store;
+use crate::class::ClassId;
 use crate::item::Item;
 use crate::page::Handle;
 
@@ -21,6 +22,33 @@ impl Store {
                 visit(self.pages.item(handle));
             }
         })
+    }
+
+    /// Visits live items of a size class, given by its place in [`classes`](Store::classes), in the order of their
+    /// places in memory, looking at no more than so many chunks; ends early where `visit` says false.
+    pub fn visit_class(
+        &self,
+        class: usize,
+        chunks_max: usize,
+        now_ms: u64,
+        visit: &mut dyn FnMut(Item<'_>) -> bool,
+    ) {
+        let descriptor = self.pages.classes().descriptor();
+        let class = class.min(usize::from(ClassId::MAX)) as ClassId;
+        let mut left = chunks_max;
+        for &page in self.pages.of_class(class.min(descriptor)) {
+            for slot in 0..self.pages.slots_in(page) {
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                let Some((handle, raw)) = self.pages.live(page, slot) else { continue };
+                let counts = !raw.is_expired(now_ms) && self.pages.eviction_class(handle) == class;
+                if counts && !visit(self.pages.item(handle)) {
+                    return;
+                }
+            }
+        }
     }
 
     /// A live item, each about as likely as any other. `random` is a random number.

@@ -1,6 +1,6 @@
 //! memcached's commands over the same items as Redis's: `retrieval`, `storage`, `arithmetic`, `removal`, `meta` (which
-//! can do all of that), and the connection's own (`session`, `access`, `stats` with what it shows in `report`). `binary`
-//! has those of the binary protocol.
+//! can do all of that), the connection's own (`session`, `access`, `stats` with what it shows in `report`), and the
+//! administrators' (`pages`, `lru`, `dump`, `watch`). `binary` has those of the binary protocol.
 //!
 //! Their rows have names that no Redis client can call (`mc:get`). The parser has judged the line before a
 //! handler sees it: arity, the length of keys and the form of numbers are right (the flags of meta commands are read
@@ -12,13 +12,19 @@
 pub mod access;
 pub mod arithmetic;
 pub mod binary;
+mod classes;
+pub mod dump;
+pub mod lru;
 pub mod meta;
+pub mod pages;
 pub mod removal;
 mod report;
 pub mod retrieval;
 pub mod session;
+mod settings;
 pub mod stats;
 pub mod storage;
+pub mod watch;
 
 use super::table::TABLE;
 use crate::protocol::Span;
@@ -26,8 +32,10 @@ use crate::protocol::memcache::{Verb, fields};
 use slabs::Refused;
 use std::sync::LazyLock;
 
+pub use crate::shard::prefixes::Deed;
+
 /// The verbs that are served, with the names of their rows.
-const VERBS_SERVED: [(Verb, &str); 27] = [
+const VERBS_SERVED: &[(Verb, &str)] = &[
     (Verb::Get, "mc:get"),
     (Verb::Gets, "mc:gets"),
     (Verb::Gat, "mc:gat"),
@@ -55,12 +63,19 @@ const VERBS_SERVED: [(Verb, &str); 27] = [
     (Verb::MetaArithmetic, "mc:ma"),
     (Verb::MetaDebug, "mc:me"),
     (Verb::MetaNoop, "mc:mn"),
+    (Verb::Slabs, "mc:slabs"),
+    (Verb::Lru, "mc:lru"),
+    (Verb::LruCrawler, "mc:lru_crawler"),
+    (Verb::Dump, "mc:lru_crawler_dump"),
+    (Verb::CacheMemlimit, "mc:cache_memlimit"),
+    (Verb::Watch, "mc:watch"),
+    (Verb::RefreshCerts, "mc:refresh_certs"),
 ];
 
 /// Rows by verb; `u16::MAX` for verbs that are not served.
 static ROWS_BY_VERB: LazyLock<[u16; VERBS]> = LazyLock::new(|| {
     let mut rows = [u16::MAX; VERBS];
-    for (verb, name) in VERBS_SERVED {
+    for &(verb, name) in VERBS_SERVED {
         rows[verb as usize] = row_of(name);
     }
     rows
@@ -86,6 +101,40 @@ pub fn row(verb: Verb) -> Option<u16> {
 pub fn too_large_row(verb: Verb) -> u16 {
     TOO_LARGE_ROWS[usize::from(verb == Verb::MetaSet)]
 }
+
+/// The row that tells all cores of a new watcher, and the watcher that they know.
+pub fn watching_row() -> u16 {
+    row_of("mc:watching")
+}
+
+/// What a row is to those who watch items: `None` if it is none of memcached's commands on one.
+pub fn deed_of(row: u16) -> Option<Deed> {
+    DEEDS.iter().find(|(of, _)| *of == row).map(|&(_, deed)| deed)
+}
+
+/// Rows with what they are to those who watch.
+static DEEDS: LazyLock<Vec<(u16, Deed)>> = LazyLock::new(|| {
+    let deeds = [
+        ("get", Deed::Get),
+        ("gets", Deed::Get),
+        ("gat", Deed::Get),
+        ("gats", Deed::Get),
+        ("set", Deed::Store("set")),
+        ("add", Deed::Store("add")),
+        ("replace", Deed::Store("replace")),
+        ("append", Deed::Store("append")),
+        ("prepend", Deed::Store("prepend")),
+        ("cas", Deed::Store("cas")),
+        ("delete", Deed::Delete("delete")),
+        ("incr", Deed::Other),
+        ("decr", Deed::Other),
+        ("touch", Deed::Other),
+    ];
+    deeds
+        .iter()
+        .filter_map(|(name, deed)| Some((TABLE.by_name(format!("mc:{name}").as_bytes())?, *deed)))
+        .collect()
+});
 
 /// Brings the words of a request, which are `spans` from `first` on, into the order that rows have them in: `gat` and
 /// `gats` get their time behind every key, so that each key's part has what it needs. To be called for every

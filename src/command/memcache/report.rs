@@ -9,25 +9,25 @@ use crate::command::{Asker, Local};
 use crate::metrics::Counter;
 use crate::parameters::Name;
 use crate::protocol::{Proto, Reply};
-use crate::shard::Shard;
 use crate::text::format_u64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The numbers of a pack one by one.
-fn numbers(pack: &[u8]) -> impl Iterator<Item = u64> {
+pub(super) fn numbers(pack: &[u8]) -> impl Iterator<Item = u64> {
     pack.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes")))
 }
 
-fn pack(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
+pub(super) fn pack(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
     numbers.into_iter().flat_map(u64::to_le_bytes).collect()
 }
 
-fn stat(reply: &mut Reply<'_>, name: &str, value: u64) {
+pub(super) fn stat(reply: &mut Reply<'_>, name: &str, value: u64) {
     let mut digits = [0; 21];
     reply.stat(name, format_u64(value, &mut digits));
 }
 
 /// Lines composed outside of a reply.
-fn lines(compose: impl FnOnce(&mut Reply<'_>)) -> Vec<u8> {
+pub(super) fn lines(compose: impl FnOnce(&mut Reply<'_>)) -> Vec<u8> {
     let mut text = Vec::new();
     compose(&mut Reply::new(&mut text, Proto::Memcache));
     text
@@ -52,13 +52,23 @@ struct Facts {
     items: u64,
     item_bytes: u64,
     connections: u64,
+    spare_pages: u64,
 }
 
 /// The general statistics that are summed over the cores, in the order of memcached's own lines.
-const GENERAL: [(&str, Source); 45] = [
+const GENERAL: &[(&str, Source)] = &[
     ("curr_connections", Fact(|facts| facts.connections)),
     ("total_connections", Counted(Counter::ConnectionsReceived)),
     ("rejected_connections", Counted(Counter::ConnectionsRejected)),
+    ("connection_structures", Fact(|facts| facts.connections)),
+    ("response_obj_oom", Never),
+    ("response_obj_count", Never),
+    ("response_obj_bytes", Never),
+    ("read_buf_count", Never),
+    ("read_buf_bytes", Counted(Counter::BufferBytes)),
+    ("read_buf_bytes_free", Counted(Counter::BufferBytes)),
+    ("read_buf_oom", Never),
+    ("reserved_fds", Never),
     ("cmd_get", Counted(Counter::GetCommands)),
     ("cmd_set", Counted(Counter::SetCommands)),
     ("cmd_flush", Counted(Counter::FlushCommands)),
@@ -86,22 +96,48 @@ const GENERAL: [(&str, Source); 45] = [
     ("bytes_read", Counted(Counter::BytesIn)),
     ("bytes_written", Counted(Counter::BytesOut)),
     ("listen_disabled_num", Never),
+    ("time_in_listen_disabled_us", Never),
+    ("conn_yields", Never),
     ("hash_bytes", Fact(|facts| facts.ledger.index)),
+    // The index grows bucket by bucket: it is never between two tables.
+    ("hash_is_expanding", Never),
+    ("slab_reassign_rescues", Fact(|facts| facts.store.rescued)),
+    ("slab_reassign_chunk_rescues", Never),
+    ("slab_reassign_evictions_nomem", Never),
+    ("slab_reassign_inline_reclaim", Never),
+    ("slab_reassign_busy_items", Never),
+    ("slab_reassign_busy_deletes", Never),
+    ("slab_reassign_running", Never),
     ("slabs_moved", Fact(|facts| facts.store.page_moves)),
+    ("lru_crawler_running", Never),
+    ("lru_maintainer_juggles", Never),
     ("malloc_fails", Fact(|facts| facts.store.refused)),
+    ("unexpected_napi_ids", Never),
+    ("round_robin_fallback", Never),
     ("bytes", Fact(|facts| facts.item_bytes)),
     ("curr_items", Fact(|facts| facts.items)),
     ("total_items", Counted(Counter::TotalItems)),
-    ("slab_global_page_pool", Never),
-    ("expired_unfetched", Never),
+    ("slab_global_page_pool", Fact(|facts| facts.spare_pages)),
+    ("expired_unfetched", Fact(|facts| facts.store.expired_unread)),
     ("evicted_unfetched", Fact(|facts| facts.store.evicted_unread)),
     ("evicted_active", Never),
     ("evictions", Counted(Counter::Evicted)),
     ("reclaimed", Counted(Counter::Expired)),
     ("crawler_reclaimed", Fact(|facts| facts.store.expired - facts.store.expired_by_touch)),
+    ("crawler_items_checked", Fact(|facts| facts.store.swept)),
     ("lrutail_reflocked", Never),
-    ("direct_reclaims", Never),
+    ("moves_to_cold", Never),
+    ("moves_to_warm", Never),
+    ("moves_within_lru", Never),
+    // Whoever stores evicts.
+    ("direct_reclaims", Counted(Counter::Evicted)),
+    ("lru_bumps_dropped", Never),
 ];
+
+/// Places in `GENERAL` of what other lines are made of.
+fn place_of(name: &str) -> usize {
+    GENERAL.iter().position(|(other, _)| *other == name).expect("a name of the table")
+}
 
 /// This core's share of the general statistics; core 0 adds what is said once.
 pub(super) fn general(local: &Local<'_>) -> Vec<u8> {
@@ -115,9 +151,10 @@ pub(super) fn general(local: &Local<'_>) -> Vec<u8> {
         items: store.len(),
         item_bytes: store.classes().iter().map(|class| class.requested_bytes).sum(),
         connections: u64::from(local.sessions.len()),
+        spare_pages: store.spare_pages(),
     };
-    let figures = GENERAL.map(|(_, source)| match source {
-        Counted(counter) => metrics.get(counter),
+    let figures = GENERAL.iter().map(|(_, source)| match source {
+        Counted(counter) => metrics.get(*counter),
         Fact(fact) => fact(&facts),
         Never => 0,
     });
@@ -142,6 +179,8 @@ fn process(local: &Local<'_>, reply: &mut Reply<'_>) {
     stat(reply, "uptime", uptime_us / 1_000_000);
     stat(reply, "time", local.now.unix_secs());
     reply.stat("version", VERSION.as_bytes());
+    // There is none; io_uring or epoll is spoken to without it.
+    reply.stat("libevent", b"none");
     stat(reply, "pointer_size", u64::from(usize::BITS));
     let (system_secs, user_secs) = cpu_secs(false);
     reply.stat("rusage_user", format!("{user_secs:.6}").as_bytes());
@@ -150,11 +189,23 @@ fn process(local: &Local<'_>, reply: &mut Reply<'_>) {
     stat(reply, "limit_maxbytes", local.shared.parameters.maxmemory_bytes());
     stat(reply, "accepting_conns", 1);
     stat(reply, "threads", u64::from(local.cores));
+    let tuning = &local.shared.tuning;
+    stat(reply, "lru_crawler_starts", tuning.crawler_starts.load(Relaxed));
+    let [watchers, lines, sent, skipped] = local.shared.watchers.figures();
+    stat(reply, "log_worker_dropped", 0);
+    stat(reply, "log_worker_written", lines);
+    stat(reply, "log_watcher_skipped", skipped);
+    stat(reply, "log_watcher_sent", sent);
+    stat(reply, "log_watchers", watchers);
 }
 
 pub(super) fn write_general(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
     write_process_lines(parts, GENERAL.len(), reply);
-    for ((name, _), value) in GENERAL.iter().zip(summed(parts, GENERAL.len())) {
+    let sums = summed(parts, GENERAL.len());
+    // memcached's table has so many pointers of eight bytes as the power says.
+    let hash_bytes = sums[place_of("hash_bytes")];
+    stat(reply, "hash_power_level", u64::from((hash_bytes / 8).max(1).ilog2()));
+    for ((name, _), value) in GENERAL.iter().zip(sums) {
         stat(reply, name, value);
     }
 }
@@ -167,7 +218,7 @@ fn write_process_lines(parts: &[Vec<u8>], figures: usize, reply: &mut Reply<'_>)
 }
 
 /// The first `count` numbers of all packs, summed.
-fn summed(parts: &[Vec<u8>], count: usize) -> Vec<u64> {
+pub(super) fn summed(parts: &[Vec<u8>], count: usize) -> Vec<u64> {
     let mut sums = vec![0u64; count];
     for part in parts {
         for (sum, value) in sums.iter_mut().zip(numbers(part)) {
@@ -175,39 +226,6 @@ fn summed(parts: &[Vec<u8>], count: usize) -> Vec<u64> {
         }
     }
     sums
-}
-
-/// From core 0 the parameters that memcached shows too; the others have nothing to add.
-pub(super) fn settings(local: &Local<'_>) -> Vec<u8> {
-    if local.core != 0 {
-        return Vec::new();
-    }
-    let parameters = &local.shared.parameters;
-    let number = |name| parameters.number(name) as u64;
-    lines(|reply| {
-        stat(reply, "maxbytes", parameters.maxmemory_bytes());
-        stat(reply, "maxconns", number(Name::Maxclients));
-        stat(reply, "tcpport", number(Name::MemcachePort));
-        stat(reply, "udpport", 0);
-        reply.stat("inter", &parameters.show(Name::Bind));
-        stat(reply, "verbosity", 0);
-        reply.stat("evictions", if number(Name::CacheMode) != 0 { b"on" } else { b"off" });
-        stat(reply, "num_threads", u64::from(local.cores));
-        reply.stat("cas_enabled", b"yes");
-        stat(reply, "tcp_backlog", number(Name::TcpBacklog));
-        reply.stat("binding_protocol", b"auto-negotiate");
-        let users = parameters.text(Name::MemcacheAuthFile);
-        reply.stat("auth_enabled_sasl", if users.is_empty() { b"no" } else { b"yes" });
-        reply.stat("auth_enabled_ascii", if users.is_empty() { b"no" } else { &users });
-        stat(reply, "item_size_max", number(Name::ItemSizeMax));
-        reply.stat("maxconns_fast", b"yes");
-        reply.stat("slab_reassign", b"yes");
-        stat(reply, "slab_automove", 1);
-        reply.stat("flush_enabled", b"yes");
-        stat(reply, "idle_timeout", number(Name::Timeout));
-        reply.stat("track_sizes", b"no");
-        reply.stat("ssl_enabled", b"no");
-    })
 }
 
 /// Every connection of this core as lines.
@@ -236,90 +254,4 @@ pub(super) fn connections(local: &Local<'_>, asker: &Asker) -> Vec<u8> {
             line("secs_since_last_cmd", (idle_ms / 1000).to_string().as_bytes());
         }
     })
-}
-
-/// One size class in a pack, summed over the cores, whose classes are alike.
-struct Class {
-    chunk_bytes: u64,
-    item_bytes_max: u64,
-    pages: u64,
-    used: u64,
-    free: u64,
-    requested_bytes: u64,
-    evicted: u64,
-}
-
-const CLASS_FIGURES: usize = 7;
-
-/// This shard's size classes.
-pub(super) fn classes(shard: &Shard) -> Vec<u8> {
-    let classes = shard.store.classes();
-    pack(classes.iter().flat_map(|class| -> [u64; CLASS_FIGURES] {
-        [
-            u64::from(class.chunk_bytes),
-            class.item_bytes_max,
-            class.pages,
-            class.chunks_used,
-            class.chunks_free,
-            class.requested_bytes,
-            class.evicted,
-        ]
-    }))
-}
-
-/// The classes that hold something, with their numbers from 1.
-fn joined(parts: &[Vec<u8>]) -> Vec<(usize, Class)> {
-    let count = parts.iter().map(|part| part.len() / (8 * CLASS_FIGURES)).max().unwrap_or(0);
-    let sums = summed(parts, count * CLASS_FIGURES);
-    let first: Vec<u64> = parts.first().map(|part| numbers(part).collect()).unwrap_or_default();
-    let class = |index: usize| {
-        let [_, _, pages, used, free, requested_bytes, evicted] =
-            sums[index * CLASS_FIGURES..][..CLASS_FIGURES]
-        else {
-            unreachable!("a slice of CLASS_FIGURES numbers")
-        };
-        let fixed = &first[index * CLASS_FIGURES..][..2];
-        Class { chunk_bytes: fixed[0], item_bytes_max: fixed[1], pages, used, free, requested_bytes, evicted }
-    };
-    (0..count)
-        .map(|index| (index + 1, class(index)))
-        .filter(|(_, class)| class.pages + class.used > 0)
-        .collect()
-}
-
-pub(super) fn write_items(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
-    for (id, class) in joined(parts) {
-        for (name, value) in
-            [("number", class.used), ("mem_requested", class.requested_bytes), ("evicted", class.evicted)]
-        {
-            stat(reply, &format!("items:{id}:{name}"), value);
-        }
-    }
-}
-
-pub(super) fn write_slabs(parts: &[Vec<u8>], reply: &mut Reply<'_>) {
-    let classes = joined(parts);
-    let mut page_bytes = 0;
-    for (id, class) in &classes {
-        let chunks = class.used + class.free;
-        // A class of large values has no pages: each value is a piece of memory of its own.
-        let large = class.chunk_bytes == 0;
-        let pages = if large { chunks } else { class.pages };
-        let chunk_bytes = if large { class.item_bytes_max } else { class.chunk_bytes };
-        page_bytes += if large { class.requested_bytes } else { chunks * class.chunk_bytes };
-        for (name, value) in [
-            ("chunk_size", chunk_bytes),
-            ("chunks_per_page", chunks.checked_div(pages).unwrap_or(0)),
-            ("total_pages", pages),
-            ("total_chunks", chunks),
-            ("used_chunks", class.used),
-            ("free_chunks", class.free),
-            ("free_chunks_end", 0),
-            ("mem_requested", class.requested_bytes),
-        ] {
-            stat(reply, &format!("{id}:{name}"), value);
-        }
-    }
-    stat(reply, "active_slabs", classes.len() as u64);
-    stat(reply, "total_malloced", page_bytes);
 }

@@ -2,7 +2,9 @@
 
 use crate::command::{Command, Context, Effect, Fault, Handler, Keys, Outcome, flag};
 use crate::parameters::Name;
+use crate::protocol::memcache::fields;
 use crate::protocol::{Args, Reply};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The commands of this file.
 pub static ROWS: &[Command] = &[
@@ -66,7 +68,11 @@ fn version(_: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Resul
     Ok(Outcome::READ)
 }
 
-fn verbosity(_: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+fn verbosity(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    // `noreply` may stand in the place of the level. memcached knows three levels.
+    if let Some(level) = args.get(1).and_then(fields::unsigned) {
+        context.local.shared.tuning.verbosity.store(level.min(2) as u32, Relaxed);
+    }
     reply.line("OK");
     Ok(Outcome::READ)
 }

@@ -61,13 +61,16 @@ pub(super) fn judge(bytes: &[u8], words: &[Span]) -> Verdict {
     let Some(name) = args.get(0) else {
         return bad(LineError::BadFormat, false);
     };
-    let verb = Verb::from_name(name);
+    let mut verb = Verb::from_name(name);
     if verb.takes_keys() {
         // The hot ones; none of them knows noreply.
         return match read(verb, args, words) {
             Ok(()) => Verdict::Line { verb, noreply: false },
             Err(error) => bad(error, false),
         };
+    }
+    if verb == Verb::LruCrawler && args.len() == 3 && matches!(&args[1], b"metadump" | b"mgdump") {
+        verb = Verb::Dump;
     }
     let (least, most) = arity(verb);
     if args.len() < least || args.len() > most {
@@ -130,13 +133,19 @@ fn arity(verb: Verb) -> (usize, usize) {
         Verb::FlushAll => (1, 3),
         Verb::Verbosity => (2, 3),
         Verb::MetaGet | Verb::MetaDelete | Verb::MetaArithmetic | Verb::MetaDebug => (2, usize::MAX),
-        Verb::MetaNoop
-        | Verb::Version
-        | Verb::Stats
-        | Verb::Quit
-        | Verb::Shutdown
-        | Verb::Auth
-        | Verb::Other => (1, usize::MAX),
+        Verb::MetaNoop | Verb::Version | Verb::Stats | Verb::Quit | Verb::Shutdown | Verb::Other => {
+            (1, usize::MAX)
+        }
+        // No name leads to it.
+        Verb::Auth => (1, usize::MAX),
+        // Who answers them knows what they want, and which of their errors are told in spite of noreply.
+        Verb::Slabs
+        | Verb::Lru
+        | Verb::LruCrawler
+        | Verb::Dump
+        | Verb::CacheMemlimit
+        | Verb::Watch
+        | Verb::RefreshCerts => (1, usize::MAX),
     }
 }
 
@@ -144,6 +153,9 @@ fn arity(verb: Verb) -> (usize, usize) {
 fn knows_noreply(verb: Verb, args: Args) -> bool {
     match verb {
         Verb::Delete => args.len() > 2,
+        // memcached tells the other errors of its administration in spite of noreply.
+        Verb::Slabs => args.len() > 2 && &args[1] == b"automove",
+        Verb::Lru | Verb::CacheMemlimit | Verb::Watch => true,
         Verb::Set
         | Verb::Add
         | Verb::Replace

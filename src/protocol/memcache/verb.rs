@@ -57,6 +57,20 @@ pub enum Verb {
     MetaDebug,
     /// Not a name: the `set` with which a client authenticates (`credentials`).
     Auth,
+    /// `slabs reassign <source> <destination>`, `slabs automove <0|1|2>`
+    Slabs,
+    /// `lru tune|mode|temp_ttl ...`
+    Lru,
+    /// `lru_crawler enable|disable|sleep|tocrawl|crawl ...`
+    LruCrawler,
+    /// `lru_crawler metadump|mgdump <all|hash|classes>`, which answers with as many lines as there are items.
+    Dump,
+    /// `cache_memlimit <megabytes> [noreply]`
+    CacheMemlimit,
+    /// `watch [what]*`
+    Watch,
+    /// `refresh_certs`
+    RefreshCerts,
     /// Another command: an administrator's, or none at all. `args[0]` has its name.
     Other,
 }
@@ -92,6 +106,12 @@ impl Verb {
             b"md" => Self::MetaDelete,
             b"ma" => Self::MetaArithmetic,
             b"me" => Self::MetaDebug,
+            b"slabs" => Self::Slabs,
+            b"lru" => Self::Lru,
+            b"lru_crawler" => Self::LruCrawler,
+            b"cache_memlimit" => Self::CacheMemlimit,
+            b"watch" => Self::Watch,
+            b"refresh_certs" => Self::RefreshCerts,
             _ => Self::Other,
         }
     }

@@ -5,7 +5,7 @@ use super::{VERBS_SERVED, arrange, row, too_large_row};
 use crate::clock::Now;
 use crate::command::run::run_here;
 use crate::command::table::TABLE;
-use crate::command::{Asker, Context, Effect, Handler, Local};
+use crate::command::{Asker, Context, Effect, Handler, Local, Outcome};
 use crate::parameters::Parameters;
 use crate::protocol::memcache::{Parsed, Parser, TOO_LARGE, Verb};
 use crate::protocol::{Args, Limits, Proto, Reply, Span};
@@ -16,6 +16,7 @@ use crate::slowlog::Slowlog;
 use slabs::{Options, Policy, Store};
 use std::sync::Arc;
 
+mod administration;
 mod meta;
 mod process;
 
@@ -111,6 +112,18 @@ impl Client {
             Handler::Session(run) => {
                 run(&mut Context { id: 0, local: &mut local, effects: &mut self.effects }, args, &mut reply)
             }
+            Handler::Dump(dump) => (dump.check)(&mut local, args).map(|()| {
+                let asker = Asker { client_id: 1, db: 0, proto: Proto::Memcache };
+                let mut cursor = 0;
+                loop {
+                    cursor = (dump.slice)(&mut local, args, &asker, cursor, &mut reply);
+                    if cursor == 0 {
+                        break;
+                    }
+                }
+                (dump.end)(args, &mut reply);
+                Outcome::READ
+            }),
             _ => run_here(command, local.shard, args, 0, &self.shared.hasher, true, &mut reply),
         };
         if let Err(fault) = result {
@@ -149,7 +162,7 @@ impl Client {
 
 #[test]
 fn every_served_verb_has_a_row_that_no_redis_client_can_call() {
-    for (verb, name) in VERBS_SERVED {
+    for &(verb, name) in VERBS_SERVED {
         let row = row(verb).expect(name);
         assert_eq!(TABLE.row(row).name, name);
         let spans = [Span { start: 0, len: name.len() as u32 }];

@@ -340,15 +340,20 @@ pub(super) fn cluster(_: &Scene<'_, '_>, text: &mut String) {
 pub(super) fn keyspace(scene: &Scene<'_, '_>, text: &mut String) {
     heading(text, "Keyspace");
     for db in 0..scene.local.shared.parameters.databases() {
-        let (keys, expires) = scene
-            .local
-            .shared
-            .metrics
-            .iter()
-            .map(|metrics| metrics.db(db))
-            .fold((0, 0), |sum, db| (sum.0 + db.0, sum.1 + db.1));
+        let (mut keys, mut expires, mut known, mut sum_ms) = (0, 0, 0, 0u128);
+        for metrics in &scene.local.shared.metrics {
+            let (here, volatile) = metrics.db(db);
+            let lifetime_ms = metrics.lifetime_ms(db);
+            keys += here;
+            expires += volatile;
+            if lifetime_ms > 0 {
+                known += volatile;
+                sum_ms += u128::from(volatile) * u128::from(lifetime_ms);
+            }
+        }
+        let avg_ttl = sum_ms.checked_div(u128::from(known)).unwrap_or(0);
         if keys > 0 {
-            let _ = write!(text, "db{db}:keys={keys},expires={expires},avg_ttl=0\r\n");
+            let _ = write!(text, "db{db}:keys={keys},expires={expires},avg_ttl={avg_ttl}\r\n");
         }
     }
 }

@@ -1,0 +1,73 @@
+//! Who was evicted, for those who want to know. Costs a branch per eviction while nobody does.
+
+use super::Store;
+use crate::page::{Handle, Pages};
+
+/// Evictions remembered between two looks; those beyond are only counted.
+const KEPT_MAX: usize = 1024;
+
+/// An item that was evicted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evicted {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its database.
+    pub db: u8,
+    /// It was read lately.
+    pub read: bool,
+    /// Unix time in ms from which on it would have been dead; 0: never.
+    pub expire_at_ms: u64,
+    /// The size class that it was counted under, by its place in [`Store::classes`].
+    pub class: usize,
+    /// Bytes of its value.
+    pub value_bytes: usize,
+}
+
+/// Evictions since the last look, if anybody looks.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    looks: bool,
+    evicted: Vec<Evicted>,
+    more: u64,
+}
+
+impl Witness {
+    /// Somebody wants to know.
+    #[inline]
+    pub(crate) fn looks(&self) -> bool {
+        self.looks
+    }
+
+    /// An item is about to be evicted.
+    #[cold]
+    pub(crate) fn note(&mut self, pages: &Pages, handle: Handle) {
+        if self.evicted.len() == KEPT_MAX {
+            self.more += 1;
+            return;
+        }
+        let raw = pages.raw(handle);
+        self.evicted.push(Evicted {
+            key: raw.key().to_vec(),
+            db: raw.db(),
+            read: raw.frequency() > 0,
+            expire_at_ms: raw.expire_at_ms(),
+            class: usize::from(pages.eviction_class(handle)),
+            value_bytes: raw.value_len(),
+        });
+    }
+}
+
+impl Store {
+    /// Whether evictions are remembered for `take_evicted`. Forgets those so far when it ends.
+    pub fn witness_evictions(&mut self, on: bool) {
+        self.witness = Witness { looks: on, evicted: std::mem::take(&mut self.witness.evicted), more: 0 };
+        if !on {
+            self.witness = Witness::default();
+        }
+    }
+
+    /// Items evicted since the last call, in order, and how many more there were.
+    pub fn take_evicted(&mut self) -> (Vec<Evicted>, u64) {
+        (std::mem::take(&mut self.witness.evicted), std::mem::take(&mut self.witness.more))
+    }
+}
