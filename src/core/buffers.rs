@@ -85,7 +85,7 @@ impl Core {
         // One reply may be greater than the bound, as long as a request might be: a value that can be stored can be read.
         let greatest =
             self.connections.iter().map(|connection| size(&connection.counted)).max().unwrap_or(0) as u64;
-        let spared = if greatest <= self.inputs_bytes_max { greatest } else { 0 };
+        let spared = greatest.min(self.inputs_bytes_max);
         self.close_greatest((output as u64).saturating_sub(self.buffers.bytes_max + spared), size);
         let over = (self.buffers.held.arrived as u64).saturating_sub(self.inputs_bytes_max);
         self.close_greatest(over, |held| held.arrived);

@@ -243,7 +243,11 @@ impl Core {
 
     fn put_back(&mut self, direct: Option<SessionId>, bytes: Vec<u8>) {
         match direct {
-            Some(id) => self.connections[id as usize].out = bytes,
+            Some(id) => {
+                self.connections[id as usize].out = bytes;
+                // Its buffers are counted at the end of the turn.
+                self.mark_dirty(id);
+            }
             None => self.pool.give(bytes),
         }
     }
