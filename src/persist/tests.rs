@@ -36,6 +36,9 @@ impl Drop for Place {
     }
 }
 
+/// Value, metadata and CAS unique by database and key.
+type Contents = HashMap<(u8, Vec<u8>), (Vec<u8>, Meta, u64)>;
+
 /// Cores of a process without threads and sockets.
 struct Process {
     shared: Shared,
@@ -68,8 +71,8 @@ impl Process {
         shard.store.put(&key, value, meta, NOW.unix_ms).unwrap();
     }
 
-    /// Every item: value, metadata and CAS unique by database and key.
-    fn contents(&self) -> HashMap<(u8, Vec<u8>), (Vec<u8>, Meta, u64)> {
+    /// Every item.
+    fn contents(&self) -> Contents {
         let mut found = HashMap::new();
         for shard in &self.shards {
             let mut cursor = 0;
