@@ -2,8 +2,9 @@
 
 use super::format::{Bad, End, FOOT_BYTES, Foot, HEADER_BYTES, read_header, records};
 use super::{CONTENTS_BYTES_MAX, Summary};
+use crate::shard::collections::Payload;
 use crate::shard::memcache::PendingFlush;
-use crate::shard::{Key, Shard};
+use crate::shard::{Key, Kind, Shard};
 use crate::shared::Shared;
 use crate::transaction::plan::shard_of;
 use std::fs::{File, OpenOptions};
@@ -151,7 +152,13 @@ fn take_block(contents: &[u8], shared: &Shared, shard: &mut Shard) -> u64 {
             continue;
         }
         let key = Key::new(&shared.hasher, shard.physical(record.db), record.key);
-        let stored = shard.store.restore(&key, record.value, &record.meta, record.standing, now_ms);
+        let stored = if record.meta.kind == Kind::String {
+            shard.store.restore(&key, record.value, &record.meta, record.standing, now_ms)
+        } else {
+            // The shard has to know when fields are due.
+            let installed = shard.install(&key, Payload::Bytes(record.value.to_vec()), &record.meta);
+            installed.map(|()| shard.store.set_standing(&key, record.standing))
+        };
         no_room += u64::from(stored.is_err());
     }
     no_room

@@ -36,6 +36,9 @@ impl Drop for Place {
     }
 }
 
+/// Value, metadata and CAS unique by database and key.
+type Contents = HashMap<(u8, Vec<u8>), (Vec<u8>, Meta, u64)>;
+
 /// Cores of a process without threads and sockets.
 struct Process {
     shared: Shared,
@@ -68,8 +71,8 @@ impl Process {
         shard.store.put(&key, value, meta, NOW.unix_ms).unwrap();
     }
 
-    /// Every item: value, metadata and CAS unique by database and key.
-    fn contents(&self) -> HashMap<(u8, Vec<u8>), (Vec<u8>, Meta, u64)> {
+    /// Every item.
+    fn contents(&self) -> Contents {
         let mut found = HashMap::new();
         for shard in &self.shards {
             let mut cursor = 0;
@@ -116,7 +119,7 @@ fn filled(cores: u16) -> Process {
     for number in 0..3000u64 {
         let key = format!("key:{number}");
         let meta = Meta {
-            kind: if number.is_multiple_of(7) { Kind::Hash } else { Kind::String },
+            kind: if number.is_multiple_of(7) { Kind::List } else { Kind::String },
             client_flags: (number % 3) as u32 * 77,
             expire_at_ms: if number.is_multiple_of(5) { NOW.unix_ms + 1 + number } else { 0 },
             cas: number.is_multiple_of(11).then_some(number << 40),

@@ -50,12 +50,17 @@ impl Store {
         now_ms: u64,
     ) -> Result<(), Refused> {
         self.put(key, value, meta, now_ms)?;
+        self.set_standing(key, standing);
+        Ok(())
+    }
+
+    /// The second part of `restore`, for an item that was put by others.
+    pub fn set_standing(&mut self, key: &Key, standing: Standing) {
         if let Some((_, handle)) = self.find(key.slot_hash(), key) {
             let raw = self.pages.raw(handle);
             raw.set_version(standing.version);
             raw.set_frequency(standing.uses);
         }
-        Ok(())
     }
 
     /// The number of the last change of the store, or stores, whose items were taken: later changes get later numbers,
