@@ -43,8 +43,8 @@ class Generator:
         arguments = self.dice.choice(self.makers)()
         chance = self.dice.random()
         if chance < 0.01:
-            # Not the name: what follows it may be another command's.
-            if len(arguments) > 1:
+            # Not the name: what follows it may be another command's. Without its count SPOP takes what chance wants.
+            if len(arguments) > 1 and arguments[0] != b"SPOP":
                 del arguments[self.dice.randrange(1, len(arguments))]
         elif chance < 0.02:
             arguments.insert(self.dice.randrange(1, len(arguments) + 1), self.dice.choice(NUMBERS))

@@ -22,6 +22,8 @@ impl Cursor {
     /// `strtoul` (a sign, leading zeros, nothing at all for 0).
     pub fn parse(text: &[u8]) -> Result<Cursor, Fault> {
         const INVALID: Fault = Fault::text("ERR invalid cursor");
+        // For `strtoul` the text ends at a zero byte.
+        let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
         let (negative, digits) = match text {
             [] => (false, &b"0"[..]),
             [b'-', digits @ ..] => (true, digits),
