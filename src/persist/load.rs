@@ -156,7 +156,11 @@ fn take_block(contents: &[u8], shared: &Shared, shard: &mut Shard) -> u64 {
             shard.store.restore(&key, record.value, &record.meta, record.standing, now_ms)
         } else {
             // The shard has to know when fields are due.
-            let installed = shard.install(&key, Payload::Bytes(record.value.to_vec()), &record.meta);
+            let installed = if Shard::is_written(record.meta.kind, record.value) {
+                shard.adopt(&key, record.value, &record.meta)
+            } else {
+                shard.install(&key, Payload::Bytes(record.value.to_vec()), &record.meta)
+            };
             installed.map(|()| shard.store.set_standing(&key, record.standing))
         };
         no_room += u64::from(stored.is_err());

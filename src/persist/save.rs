@@ -2,7 +2,8 @@
 
 use super::format::{Block, End, Record, header};
 use super::{BLOCK_BYTES, Summary};
-use crate::shard::Shard;
+use crate::shard::{Meta, Shard};
+use slabs::VALUE_BYTES_MAX;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -35,7 +36,8 @@ impl Saver {
 
     /// Writes a shard's items. Called by each core's thread, at the same time as by others; an error is kept for
     /// `finish`.
-    pub fn add(&self, shard: Shard) {
+    pub fn add(&self, mut shard: Shard) {
+        let heap = std::mem::take(&mut shard.heap);
         let now_ms = shard.now_ms();
         let logical: Vec<Option<u8>> = (0..=u8::MAX).map(|db| shard.logical(db)).collect();
         let last_change = shard.store.last_change();
@@ -44,11 +46,19 @@ impl Saver {
         let mut left_out = 0;
         shard.store.hand_over(now_ms, &mut |item| {
             let Some(db) = logical[usize::from(item.db())] else { return };
+            let record = Record::of(&item, db);
             if item.is_heap() {
-                left_out += 1;
-                return;
+                // In one piece, as small ones are: what is too long for that stays behind.
+                let value = Shard::written(&item, &heap);
+                if value.len() as u64 > VALUE_BYTES_MAX {
+                    left_out += 1;
+                    return;
+                }
+                let meta = Meta { heap: false, ..record.meta };
+                block.push(&Record { value: &value, meta, ..record });
+            } else {
+                block.push(&record);
             }
-            block.push(&Record::of(&item, db));
             if block.bytes() >= BLOCK_BYTES {
                 self.write(now_ms, &mut block);
             }

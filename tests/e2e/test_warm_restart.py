@@ -134,3 +134,23 @@ def test_a_file_that_cannot_be_written_does_not_keep_the_server_from_ending(tmp_
     with larder(tmp_path / "none" / "warm") as made, redis(made) as call:
         call("SET", "key", "value")
     assert "nothing is kept" in made.process.output()
+
+
+def test_collections_small_and_grown_go_along(tmp_path):
+    path = tmp_path / "warm"
+    with larder(path, threads=3) as made, redis(made) as call:
+        call("SADD", "members", *[f"member:{number}" for number in range(5000)])
+        call("SADD", "numbers", *range(300))
+        call("HSET", "small", "a", "1", "b", "2")
+        call("HSET", "large", *[word for number in range(1000) for word in (number, f"v{number}")])
+        for key in ("small", "large"):
+            call("HPEXPIREAT", key, FAR_MS, "FIELDS", 1, "a" if key == "small" else "7")
+        call("PEXPIREAT", "large", FAR_MS)
+    with larder(path, threads=2) as made, redis(made) as call:
+        assert call("SCARD", "members") == 5000 and call("SISMEMBER", "members", "member:4999") == 1
+        assert call("SMEMBERS", "numbers") == [b"%d" % number for number in range(300)]
+        assert call("HGETALL", "small") == [b"a", b"1", b"b", b"2"]
+        assert call("HPEXPIRETIME", "small", "FIELDS", 2, "a", "b") == [FAR_MS, -1]
+        assert call("HLEN", "large") == 1000 and call("HGET", "large", 999) == b"v999"
+        assert call("HPEXPIRETIME", "large", "FIELDS", 2, 7, 8) == [FAR_MS, -1]
+        assert call("PEXPIRETIME", "large") == FAR_MS

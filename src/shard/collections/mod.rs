@@ -47,6 +47,9 @@ const MUCH_SHARE: u64 = 32;
 /// gone is freed faster than anything can grow.
 const BLOCKS_PER_CHANGE: usize = 4;
 
+/// First byte of a grown collection that is written down as bytes: no form of a small one.
+const WRITTEN: u8 = 0xff;
+
 /// Bytes of the value of an item whose collection has grown.
 const HANDLE_BYTES: usize = 16;
 
@@ -367,6 +370,43 @@ impl Shard {
             table.insert(member.text(&mut digits), b"", Some(0), 0);
         }
         self.install_grown(key, Arc::new(Structure::Table(table)), meta)
+    }
+
+    /// The grown collection of an item as bytes for another process: a mark, and the run of all entries.
+    pub fn written(item: &Item<'_>, heap: &Heap) -> Vec<u8> {
+        let table = heap.get(handle_of(item)).table();
+        let mut bytes = vec![WRITTEN];
+        let (mut digits, mut value_digits) = (Digits::default(), Digits::default());
+        for entry in table.iter() {
+            let value = entry.value.map(|value| Packed::new(value.text(&mut value_digits)));
+            let field = Packed::new(entry.field.text(&mut digits));
+            let entry = NewEntry { field, value, deadline_ms: entry.deadline_ms };
+            let start = bytes.len();
+            bytes.resize(start + entry.len(), 0);
+            entry.write(&mut bytes[start..]);
+        }
+        bytes
+    }
+
+    /// Whether bytes are those of a grown collection of this kind.
+    pub fn is_written(kind: Kind, bytes: &[u8]) -> bool {
+        matches!(kind, Kind::Hash | Kind::Set) && bytes.first() == Some(&WRITTEN)
+    }
+
+    /// Takes a grown collection over from another process.
+    pub fn adopt(&mut self, key: &Key<'_>, bytes: &[u8], meta: &Meta) -> Result<(), Refused> {
+        let valued = meta.kind == Kind::Hash;
+        let mut table = Table::new(self.store.hasher(), valued);
+        let run = Run::new(&bytes[1..], valued);
+        let (mut digits, mut value_digits) = (Digits::default(), Digits::default());
+        for entry in run.places().map(|place| run.entry(place)) {
+            let value = entry.value.map_or(&b""[..], |value| value.text(&mut value_digits));
+            table.insert(entry.field.text(&mut digits), value, Some(entry.deadline_ms), 0);
+        }
+        let due_ms = table.due_ms();
+        self.install_grown(key, Arc::new(Structure::Table(table)), meta)?;
+        self.note_due(key, due_ms);
+        Ok(())
     }
 
     fn install_grown(

@@ -252,6 +252,33 @@ fn a_copy_of_a_grown_set_is_made_when_one_of_the_two_changes() {
 }
 
 #[test]
+fn grown_collections_go_to_another_process_as_bytes() {
+    let (mut from, mut to) = (shard(), shard());
+    let far = from.now_ms() + 1000;
+    for number in 0..500u64 {
+        let field = format!("f{number}");
+        let deadline_ms = if number % 3 == 0 { far + number } else { 0 };
+        let value = vec![b'v'; number as usize];
+        from.hash_put(&key(b"a"), field.as_bytes(), &value, Some(deadline_ms)).unwrap();
+        from.set_add(&key(b"s"), number.to_string().as_bytes()).unwrap();
+    }
+    for name in [&b"a"[..], b"s"] {
+        let item = from.store.peek(&key(name), from.now_ms()).unwrap();
+        let bytes = Shard::written(&item, &from.heap);
+        assert!(Shard::is_written(item.kind(), &bytes));
+        to.adopt(&key(name), &bytes, &Meta { heap: false, ..item.meta() }).unwrap();
+    }
+    assert_eq!(contents(&mut to, b"a"), contents(&mut from, b"a"));
+    assert_eq!(to.due.first_ms(), Some(far));
+    let set = to.read_collection(&key(b"s"), Kind::Set, true).unwrap().unwrap();
+    assert!(set.len(0) == 500 && (0..500).all(|number| set.has(number.to_string().as_bytes())));
+    check_ledger(&to, &[b"a", b"s"]);
+    from.hash_put(&key(b"c"), b"f", b"v", Some(far)).unwrap();
+    let small = from.small(&key(b"c")).to_vec();
+    assert!(!Shard::is_written(Kind::Hash, &small));
+}
+
+#[test]
 fn a_collection_that_finds_no_room_stays_whole() {
     for policy in [Policy::NoEviction, Policy::AllKeys] {
         let mut shard =
