@@ -139,7 +139,11 @@ static METRICS: &[Metric] = &[
             out.value("", scene.shared.parameters.maxmemory_bytes() as f64);
         }),
     ),
-    gauge("larder_memory_used_bytes", "Memory for data and buffers; all but the buffers counts against maxmemory.", Counter::UsedBytes),
+    gauge(
+        "larder_memory_used_bytes",
+        "Memory for data and buffers; all but the buffers counts against maxmemory.",
+        Counter::UsedBytes,
+    ),
     gauge("larder_memory_peak_bytes", "The most that was ever used.", Counter::PeakBytes),
     metric(
         "larder_memory_bytes",

@@ -5,7 +5,7 @@ use super::Core;
 use super::serve::Request;
 use crate::command::table::Found;
 use crate::limits::{SAMPLE_QUIET_US, SAMPLE_REQUESTS, SAMPLES_OPEN_MAX};
-use crate::protocol::{Args, Span};
+use crate::protocol::Args;
 use crate::session::SessionId;
 use crate::shard::random::Random;
 
@@ -73,13 +73,11 @@ impl Sampling {
 impl Core {
     /// Looks at a request of a batch that has just been served.
     #[cold]
-    pub(super) fn sample(&mut self, id: SessionId, db: u8, request: &Request, input: &[u8], spans: &[Span]) {
+    pub(super) fn sample(&mut self, id: SessionId, db: u8, request: &Request, args: Args<'_>) {
         let Found::Row(row) = request.found else { return };
         let (now_us, first) = (self.now.mono_us, self.table.row(row).keys.first);
         self.sampling.last_us = now_us;
         if first > 0 {
-            let bytes = &input[request.start..request.end];
-            let args = Args::new(bytes, &spans[request.spans.0..request.spans.1]);
             if let Some(key) = args.get(first as usize) {
                 self.shard.hot.sample(db, key, request.hash, now_us);
             }

@@ -403,11 +403,13 @@ impl Core {
         }
         self.metrics().add(Counter::Commands, served);
         if let Some(index) = self.sampling.pass(served as usize) {
+            let request = &batch[index];
             let bytes = match &unquoted {
                 Some(bytes) if index + 1 == batch.len() => bytes,
-                _ => input,
+                _ => &input[request.start..request.end],
             };
-            self.sample(id, client.asker.db, &batch[index], bytes, spans);
+            let args = Args::new(bytes, &spans[request.spans.0..request.spans.1]);
+            self.sample(id, client.asker.db, request, args);
         }
         if let Some(session) = self.sessions.get_mut(id) {
             session.commands += served;

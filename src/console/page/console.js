@@ -221,7 +221,7 @@ function makePlots() {
   plots.memory = new Plot("plot-memory", {
     series: [
       { name: "pages", colour: "c1" }, { name: "large", colour: "c3" }, { name: "index", colour: "c2" },
-      { name: "heap", colour: "c4" }, { name: "eviction", colour: "c5" }, { name: "buffers", colour: "c6" },
+      { name: "heap", colour: "c4" }, { name: "eviction", colour: "c6" }, { name: "buffers", colour: "c5" },
     ],
     format: bytes, stacked: true, binary: true,
   });
@@ -291,7 +291,7 @@ function showOverview(now) {
   text("t-mem", bytes(totals.used));
   text("t-mem-sub", percent(totals.used / now.maxmemory) + " of " + bytes(now.maxmemory) + ", " + now.policy);
   text("t-items", short(totals.items));
-  text("t-items-sub", totals.items > 0 ? Math.round(totals.used / totals.items) + " B per item" : "\u00a0");
+  text("t-items-sub", totals.items > 0 ? Math.round((totals.used - totals.buffers) / totals.items) + " B per item" : "\u00a0");
   text("t-clients", short(totals.connections));
   text("t-clients-sub", "of " + short(now.maxclients) + " at most");
   if (last) {
