@@ -159,7 +159,7 @@ pub const HOT_KEY_BYTES_MAX: usize = 1024;
 pub const BIG_KEYS: usize = 64;
 
 /// Index steps of one look for big keys, of which there are `hz` per second: some tens of microseconds.
-pub const BIG_KEYS_STEPS: usize = 64;
+pub const BIG_KEYS_STEPS: usize = 32;
 
 /// A shard of so few items is looked through at once when somebody asks for its big keys.
 pub const BIG_KEYS_AT_ONCE: u64 = 10_000;

@@ -63,6 +63,11 @@ impl Sampling {
             self.left -= served as u32;
             return None;
         }
+        self.choose(served)
+    }
+
+    #[cold]
+    fn choose(&mut self, served: usize) -> Option<usize> {
         let chosen = self.left as usize - 1;
         // At random around the mean, so that no rhythm of the requests falls in step with it.
         self.left = 1 + (self.random.draw() % u64::from(2 * SAMPLE_REQUESTS - 1)) as u32;
