@@ -289,7 +289,7 @@ function showOverview(now) {
   text("facts", "version " + now.version + " · " + now.cores.length + (now.cores.length === 1 ? " core" : " cores") +
     " · " + now.driver.split(" ")[0] + " · up " + span(now.uptime));
   text("t-mem", bytes(totals.used));
-  text("t-mem-sub", percent(totals.used / now.maxmemory) + " of " + bytes(now.maxmemory) + ", " + now.policy);
+  text("t-mem-sub", percent((totals.used - totals.buffers) / now.maxmemory) + " of " + bytes(now.maxmemory) + ", " + now.policy);
   text("t-items", short(totals.items));
   text("t-items-sub", totals.items > 0 ? Math.round((totals.used - totals.buffers) / totals.items) + " B per item" : "\u00a0");
   text("t-clients", short(totals.connections));
