@@ -82,10 +82,10 @@ impl Core {
         let Found::Row(row) = request.found else { return };
         let (now_us, first) = (self.now.mono_us, self.table.row(row).keys.first);
         self.sampling.last_us = now_us;
-        if first > 0 {
-            if let Some(key) = args.get(first as usize) {
-                self.shard.hot.sample(db, key, request.hash, now_us);
-            }
+        if first > 0
+            && let Some(key) = args.get(first as usize)
+        {
+            self.shard.hot.sample(db, key, request.hash, now_us);
         }
         let connection = &self.connections[id as usize];
         if self.sampling.open.len() == SAMPLES_OPEN_MAX || connection.client_id == 0 {

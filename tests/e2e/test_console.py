@@ -125,6 +125,22 @@ def test_hot_and_big_keys_are_found(build_server):
     assert (biggest["key"], biggest["type"]) == ("big", "string") and biggest["bytes"] > 100_000
 
 
+def test_requests_of_every_form_are_sampled(start):
+    """Some of so many are looked at, and each form has its key elsewhere: behind quotes, in a packet's line."""
+    server = start()
+    with server.connect() as client, server.connect("memcache") as other:
+        client.sendall(b'GET "quoted"\r\n' * 2000)
+        left = 2000 * len("$-1\r\n")
+        while left:
+            left -= len(client.recv(65536))
+        other.sendall(b"get plain second\r\n" * 2000)
+        left = 2000 * len("END\r\n")
+        while left:
+            left -= len(other.recv(65536))
+    keys = {row["key"] for row in json.loads(get(server, "/api/hotkeys")[2])}
+    assert {"quoted", "plain"} <= keys
+
+
 def test_health_and_info(build_server):
     assert get(build_server, "/healthz")[::2] == (200, b"ok\n")
     status, headers, body = get(build_server, "/info")
