@@ -25,6 +25,10 @@ pub enum Parser {
     MemcacheBinary(binary::Parser),
     /// One of memcached's: the first byte will tell.
     MemcacheUndecided,
+    /// RESP or HTTP: the first bytes will tell.
+    Fresh,
+    /// HTTP.
+    Http,
 }
 
 impl Parser {
@@ -34,7 +38,7 @@ impl Parser {
             Parser::Resp(parser) => parser.need(),
             Parser::Memcache(parser) => parser.need(),
             Parser::MemcacheBinary(parser) => parser.need(),
-            Parser::MemcacheUndecided => 0,
+            Parser::MemcacheUndecided | Parser::Fresh | Parser::Http => 0,
         }
     }
 }
@@ -83,6 +87,16 @@ impl Line {
     #[inline]
     pub fn is_alone(&self) -> bool {
         self.places.len() == 1
+    }
+
+    /// The number that the next place will have.
+    pub fn next_number(&self) -> u32 {
+        self.first.wrapping_add(self.places.len() as u32)
+    }
+
+    /// All places before that number have left.
+    pub fn has_left(&self, number: u32) -> bool {
+        self.first.wrapping_sub(number) < u32::MAX / 2
     }
 
     /// Bytes that wait.
@@ -414,6 +428,8 @@ pub struct Connection {
     pub over_soft_us: u64,
     /// What the peer had not taken of the send in flight at the last look (`Driver::untaken`); `u64::MAX` before it.
     pub untaken_bytes: u64,
+    /// When the first of the held bytes came, `mono_us`.
+    pub held_since_us: u64,
 }
 
 impl Connection {
@@ -444,6 +460,7 @@ impl Connection {
             moved_us: 0,
             over_soft_us: 0,
             untaken_bytes: u64::MAX,
+            held_since_us: 0,
         }
     }
 

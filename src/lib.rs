@@ -63,7 +63,7 @@
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
 //! | 5 | [`mesh`] (mail), [`transaction`] (several shards) | command, shard |
-//! | 6 | [`connection`], [`persist`] (warm restart) | the bytes of one client, and of one file |
+//! | 6 | [`connection`], [`persist`] (warm restart), [`console`] (HTTP) | the bytes of one client, of one file; what operators look at |
 //! | 7 | [`core`] (the state machine and its loop) | the only place where an effect becomes an action |
 //! | 8 | [`config`], [`logging`], [`server`], `main` | boot, signals, shutdown; nothing below imports them |
 //!
@@ -79,6 +79,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod console;
 pub mod core;
 pub mod data;
 pub mod limits;

@@ -127,3 +127,39 @@ pub const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
 
 /// Prefixes of keys that a shard counts for `stats detail`; keys of others are not counted.
 pub const PREFIXES_MAX: usize = 4096;
+
+/// How long the head of an HTTP request may take from its first byte to its end. A browser sends it at once; who
+/// drips it holds a connection that others need.
+pub const HTTP_HEAD_MS: u64 = 5_000;
+
+/// How long an HTTP connection may rest between requests: longer than the pause between two scrapes.
+pub const HTTP_IDLE_MS: u64 = 75_000;
+
+/// One request in so many is looked at closely: its latency, its key. Such a look costs about 1,300 instructions,
+/// so that a request pays for a few of them.
+pub const SAMPLE_REQUESTS: u32 = 256;
+
+/// But after so long without a look the next request gets one: what rests most of the time is measured well too.
+pub const SAMPLE_QUIET_US: u64 = 10_000;
+
+/// Samples of one core whose replies are awaited. Beyond it further requests go without a look.
+pub const SAMPLES_OPEN_MAX: usize = 64;
+
+/// Keys that one core counts to find those that are asked for most. A key with more than this fraction of the
+/// requests cannot be missed.
+pub const HOT_KEYS: usize = 64;
+
+/// Half of what was counted for a hot key is forgotten after so long.
+pub const HOT_KEYS_HALF_US: u64 = 10_000_000;
+
+/// Longer keys are not sampled: what they would hold is for data.
+pub const HOT_KEY_BYTES_MAX: usize = 1024;
+
+/// Keys of a core that are remembered as its biggest.
+pub const BIG_KEYS: usize = 64;
+
+/// Index steps of one look for big keys, of which there are `hz` per second: some tens of microseconds.
+pub const BIG_KEYS_STEPS: usize = 32;
+
+/// A shard of so few items is looked through at once when somebody asks for its big keys.
+pub const BIG_KEYS_AT_ONCE: u64 = 10_000;

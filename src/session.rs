@@ -51,6 +51,16 @@ impl Queued {
         Queued { bytes, spans, row }
     }
 
+    /// A request of these words.
+    pub fn of_words(row: u16, words: &[Vec<u8>]) -> Queued {
+        let mut queued = Queued { row, ..Queued::default() };
+        for word in words {
+            queued.spans.push(Span { start: queued.bytes.len() as u32, len: word.len() as u32 });
+            queued.bytes.extend_from_slice(word);
+        }
+        queued
+    }
+
     /// One key's part of a spread command: what stands before its keys, then this key and what belongs to it.
     pub fn part(&self, head: usize, key: usize, stride: usize) -> Queued {
         let mut part = Queued { bytes: Vec::new(), spans: Vec::with_capacity(head + stride), row: self.row };

@@ -15,6 +15,7 @@ pub mod hashes;
 mod help;
 pub mod keys;
 pub mod memcache;
+pub mod observe;
 #[cfg(test)]
 pub(crate) mod one_core;
 #[cfg(test)]

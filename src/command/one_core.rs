@@ -3,10 +3,10 @@
 
 use super::run::run_here;
 use super::table::{Found, TABLE};
-use super::{Asker, Context, Effect, Fault, Handler, Local, Outcome, unknown};
+use super::{Asker, Context, Effect, Every, Fault, Handler, Local, Outcome, unknown};
 use crate::clock::Now;
 use crate::parameters::Parameters;
-use crate::protocol::{Args, Reply, Span};
+use crate::protocol::{Args, Proto, Reply, Span};
 use crate::session::{Door, Session, SessionId, Sessions};
 use crate::shard::Shard;
 use crate::shared::Shared;
@@ -102,6 +102,24 @@ impl Cores {
 
     pub fn shard(&self, core: usize) -> &Shard {
         &self.cores[core].shard
+    }
+
+    pub fn shard_mut(&mut self, core: usize) -> &mut Shard {
+        &mut self.cores[core].shard
+    }
+
+    /// Asks every core, for a row that no client can call.
+    pub fn ask_every(&mut self, every: Every, args: Args<'_>) -> Vec<u8> {
+        let asker = Asker { client_id: 0, db: 0, proto: Proto::Resp3 };
+        let (shared, now) = (&self.shared, self.now);
+        let cores = self.cores.iter_mut().enumerate();
+        let parts: Vec<Vec<u8>> = cores
+            .map(|(number, core)| (every.ask)(&mut Cores::local(core, number, shared, now), args, &asker))
+            .collect();
+        let mut out = Vec::new();
+        let done = (every.merge)(args, &parts, &asker, &mut Reply::new(&mut out, Proto::Resp3));
+        assert!(done.is_ok());
+        out
     }
 
     fn local<'a>(core: &'a mut Core, number: usize, shared: &'a Arc<Shared>, now: Now) -> Local<'a> {

@@ -1,8 +1,9 @@
 //! All commands in one table, and the way from a name to its row.
 
 use super::{
-    Command, bitmaps, connection, flag, hashes, keys, memcache, server, sets, strings, transactions,
+    Command, bitmaps, connection, flag, hashes, keys, memcache, observe, server, sets, strings, transactions,
 };
+use crate::metrics::FAMILIES_MAX;
 use crate::protocol::Args;
 use std::sync::LazyLock;
 
@@ -54,6 +55,7 @@ static FAMILIES: &[&[Command]] = &[
     memcache::lru::ROWS,
     memcache::dump::ROWS,
     memcache::watch::ROWS,
+    observe::ROWS,
 ];
 
 /// Commands that do no more than copy what the client has sent: their time says nothing, and reading the clock
@@ -91,6 +93,9 @@ pub struct Table {
     callable: Vec<bool>,
     /// By row: it may take long, so that the slow log wants to know.
     timed: Vec<bool>,
+    /// By row: place of its group in `family_names`.
+    families: Vec<u8>,
+    family_names: Vec<&'static str>,
 }
 
 /// The one table of the process.
@@ -118,6 +123,16 @@ impl Table {
         let callable = rows.iter().map(|row| !row.name.contains(['|', ':'])).collect();
         let quick = |row: &Command| row.is(flag::FAST) || QUICK.contains(&row.name);
         let timed = rows.iter().map(|row| !quick(row)).collect();
+        let mut family_names: Vec<&'static str> = Vec::new();
+        let mut family_of = |row: &&'static Command| {
+            let known = family_names.iter().position(|name| *name == row.group);
+            known.unwrap_or_else(|| {
+                family_names.push(row.group);
+                family_names.len() - 1
+            }) as u8
+        };
+        let families = rows.iter().map(&mut family_of).collect();
+        assert!(family_names.len() <= FAMILIES_MAX, "more groups than FAMILIES_MAX");
         let nobody = Short { word: 0, row: 0, length: 0, container: false };
         let mut table = Table {
             rows,
@@ -126,6 +141,8 @@ impl Table {
             mask: size - 1,
             callable,
             timed,
+            families,
+            family_names,
         };
         for row in 0..table.rows.len() {
             let name = table.rows[row].name.as_bytes();
@@ -188,6 +205,17 @@ impl Table {
     #[inline]
     pub fn is_timed(&self, row: u16) -> bool {
         self.timed[row as usize]
+    }
+
+    /// The family of a row, for counting: its group's place in [`Table::family_names`].
+    #[inline]
+    pub fn family(&self, row: u16) -> u8 {
+        self.families[row as usize]
+    }
+
+    /// The groups of all commands.
+    pub fn family_names(&self) -> &[&'static str] {
+        &self.family_names
     }
 
     /// The row of a full name in lower case (`set`, `client|list`).

@@ -151,7 +151,10 @@ impl Core {
             // Who has become a watcher asks nothing more.
             let watches = self.sessions.get(id).is_some_and(|session| session.watches != 0);
             self.connections[id as usize].hold = if watches { Hold::Watch } else { Hold::None };
-            self.fill(origin, bytes);
+            match self.awaited.is_empty() {
+                true => self.fill(origin, bytes),
+                false => self.fill_http(id, origin, bytes),
+            }
             self.mark_ready(id);
         }
     }

@@ -5,7 +5,7 @@ use super::serve::Request;
 use super::{Client, Core};
 use crate::command::table::Found;
 use crate::command::{Command, Control, Fault, Handler, Merge, flag, redact, unknown};
-use crate::connection::Hold;
+use crate::connection::{Closing, Hold};
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, ReplyMode, SessionId};
 use crate::slowlog::Event;
@@ -184,6 +184,14 @@ impl Core {
             self.answer(id, client, false, |reply| reply.line("ERROR"));
             return;
         }
+        if matches!(found, Found::UnknownCommand) && is_of_http(&args[0]) {
+            // A browser or a proxy that was led here: its body is not to be taken for commands.
+            log::debug!("a client sends HTTP where it is not spoken: it is closed");
+            let connection = &mut self.connections[id as usize];
+            connection.closing = connection.closing.max(Closing::AfterReplies);
+            self.mark_dirty(id);
+            return;
+        }
         let mut line = Vec::new();
         let mut reply = Reply::new(&mut line, client.proto());
         match found {
@@ -193,4 +201,9 @@ impl Core {
         self.metrics().error("ERR");
         self.refuse_with(id, client, |reply| reply.raw(&line));
     }
+}
+
+/// Words that begin lines of HTTP, and that Redis closes connections for.
+fn is_of_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }

@@ -94,6 +94,9 @@ impl Events for Core {
         // The lists still name the slot until the turn ends.
         self.connections[id as usize].dirty = connection.dirty;
         self.connections[id as usize].ready = connection.ready;
+        if !self.awaited.is_empty() {
+            self.awaited.remove(&connection.client_id);
+        }
         self.pool.give(connection.out);
         self.pool.give(connection.held.into_buffer());
         if self.watched & topic::CONNEVENTS != 0 {
@@ -152,6 +155,7 @@ impl Core {
             return;
         }
         let connection = &mut self.connections[id as usize];
+        connection.held_since_us = self.now.mono_us;
         connection.held.push(rest, || self.pool.take());
         // Its buffers are counted at the end of the turn.
         self.mark_dirty(id);
@@ -217,7 +221,11 @@ impl Core {
             self.pool.give(held.into_buffer());
         } else {
             held.pass(used);
-            self.connections[id as usize].held = held;
+            let connection = &mut self.connections[id as usize];
+            connection.held = held;
+            if used > 0 {
+                connection.held_since_us = self.now.mono_us;
+            }
         }
         // Its buffers have changed, and are counted at the end of the turn.
         self.mark_dirty(id);

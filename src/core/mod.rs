@@ -21,6 +21,8 @@
 //! | `dump` | answers that are longer than memory, at the pace of their readers |
 //! | `monitor` | lines for `MONITOR` |
 //! | `watch` | lines for memcached's `watch`, and what `stats detail` counts |
+//! | `http` | the console's clients |
+//! | `sampling` | a close look at one request in many |
 //! | `pool` | buffers for reuse |
 //! | `buffers` | what all buffers take, and who has to go when that is too much |
 
@@ -29,11 +31,13 @@ mod coordinate;
 mod dispatch;
 mod dump;
 mod events;
+mod http;
 mod incoming;
 mod keyed;
 mod mail;
 mod monitor;
 mod pool;
+mod sampling;
 mod serve;
 mod session_commands;
 mod shard_side;
@@ -141,6 +145,9 @@ pub struct Core {
     /// What a request may ask for.
     limits: Limits,
     parameters_seen: u64,
+    /// What the replies become that HTTP clients await.
+    awaited: http::Awaited,
+    sampling: sampling::Sampling,
     /// `CLIENT PAUSE` as of this turn.
     pause: turn::Pause,
     /// Somebody is in `MONITOR`, as of this turn.
@@ -195,6 +202,8 @@ impl Core {
             waiting_claims: HashMap::new(),
             limits: Limits::default(),
             parameters_seen: u64::MAX,
+            awaited: http::Awaited::new(),
+            sampling: sampling::Sampling::new(u64::from(index)),
             pause: turn::Pause::No,
             monitored: false,
             watched: 0,
@@ -248,6 +257,7 @@ impl Core {
             self.now = (self.clock)();
             self.shard.tick(self.now);
             self.now_is_fresh = true;
+            self.sampling.begin_turn(self.now.mono_us);
             self.read_switches();
         }
     }

@@ -12,6 +12,7 @@ use crate::connection::{Closing, Hold, Parser};
 use crate::limits::{BATCH_REQUESTS_MAX, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
 use crate::protocol::binary::{self, Header, Status};
+use crate::protocol::http::{self, Recognised};
 use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
 use crate::protocol::memcache;
 use crate::protocol::resp::{self, ProtocolError};
@@ -212,6 +213,16 @@ pub(super) fn hash_meta_key(shared: &Shared, args: Args<'_>) -> u64 {
     shared.hasher.hash(memcache::meta::key(args, &mut place))
 }
 
+/// Finds the request of an HTTP client: each is a batch of its own.
+#[cold]
+fn find_http(input: &[u8]) -> (usize, Stop) {
+    match http::parse(input) {
+        http::Parsed::Done { used, .. } => (0, Stop::Http { used }),
+        http::Parsed::More => (0, Stop::More),
+        http::Parsed::Bad(status) => (0, Stop::FatalHttp(status)),
+    }
+}
+
 /// Why a batch ended where it did.
 enum Stop {
     /// The input is used up, or ends within a request.
@@ -228,6 +239,10 @@ enum Stop {
     Fatal(ProtocolError),
     /// A memcached client that cannot be served: the line, if any, then the end.
     FatalLine(Option<&'static str>),
+    /// A request of an HTTP client.
+    Http { used: usize },
+    /// The same for one that cannot be served.
+    FatalHttp(http::Status),
 }
 
 impl Core {
@@ -327,6 +342,20 @@ impl Core {
             Parser::Memcache(parser) => batch.find_memcache(parser, input),
             Parser::MemcacheBinary(parser) => batch.find_binary(parser, input),
             Parser::MemcacheUndecided => unreachable!("decided at its first byte"),
+            Parser::Http => find_http(input),
+            fresh @ Parser::Fresh => match http::recognise(input) {
+                Recognised::More => (0, Stop::More),
+                Recognised::Http => {
+                    *fresh = Parser::Http;
+                    find_http(input)
+                }
+                Recognised::Other => {
+                    let mut parser = resp::Parser::new();
+                    let found = batch.find_resp(&mut parser, input, unquoted);
+                    *fresh = Parser::Resp(parser);
+                    found
+                }
+            },
         }
     }
 
@@ -373,6 +402,15 @@ impl Core {
             }
         }
         self.metrics().add(Counter::Commands, served);
+        if let Some(index) = self.sampling.pass(served as usize) {
+            let request = &batch[index];
+            let bytes = match &unquoted {
+                Some(bytes) if index + 1 == batch.len() => bytes,
+                _ => &input[request.start..request.end],
+            };
+            let args = Args::new(bytes, &spans[request.spans.0..request.spans.1]);
+            self.sample(id, client.asker.db, request, args);
+        }
         if let Some(session) = self.sessions.get_mut(id) {
             session.commands += served;
             session.active_ms = self.now.unix_ms;
@@ -403,7 +441,7 @@ impl Core {
             Parser::Resp(parser) => *parser = resp::Parser::new(),
             Parser::Memcache(parser) => *parser = memcache::Parser::new(),
             Parser::MemcacheBinary(parser) => *parser = binary::Parser::default(),
-            Parser::MemcacheUndecided => {}
+            Parser::MemcacheUndecided | Parser::Fresh | Parser::Http => {}
         }
     }
 
@@ -436,6 +474,14 @@ impl Core {
                     return used;
                 }
                 self.connections[id as usize].closing = Closing::AfterReplies;
+                input.len()
+            }
+            Stop::Http { used } => {
+                self.serve_http(id, client, input);
+                used
+            }
+            Stop::FatalHttp(status) => {
+                self.refuse_http(id, client, status);
                 input.len()
             }
             Stop::Fatal(error) => {

@@ -11,7 +11,7 @@ use crate::limits::{
 use crate::metrics::{Counter, Metrics};
 use crate::parameters::Name;
 use crate::protocol::resp;
-use crate::reactor::{Door as ListenerDoor, Driver, Outgoing, Peer, Report, Socket, Wait, Waker};
+use crate::reactor::{Door as ListenerDoor, Driver, Figures, Outgoing, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
 use crate::shard::collections::Limits;
 use crate::shared::watchers::topic;
@@ -141,6 +141,9 @@ impl Core {
             self.tell_of_evictions();
         }
         self.publish();
+        if self.timers.publish {
+            self.publish_driver(&driver.figures());
+        }
         let mut posted = 0;
         let sent =
             self.mesh.flush(|core| driver.wake(&wakers[core as usize]), |mail| posted += mail.buffer_bytes());
@@ -156,6 +159,7 @@ impl Core {
         }
         self.flush(driver);
         self.settle_buffers();
+        self.take_times();
         for (id, pause) in self.throttles.drain(..) {
             // Asked for by this client, not by one whose slot it has got since.
             let connection = &self.connections[id as usize];
@@ -248,7 +252,9 @@ impl Core {
                 continue;
             }
             if connection.serves() && connection.has_input() {
+                self.sampling.waiting_since_us = self.connections[id as usize].held_since_us;
                 self.serve_held(id);
+                self.sampling.waiting_since_us = u64::MAX;
             }
             self.mark_dirty(id);
         }
@@ -273,6 +279,7 @@ impl Core {
             self.timers.housekeeping_us = self.now.mono_us + self.timers.housekeeping_ms * 1000;
             self.look_at_idle();
             self.shard.sample_lifetimes();
+            self.shard.look_for_big_keys();
             let ledger = self.shard.store.ledger();
             let peak = self.metrics().get(Counter::PeakBytes);
             self.metrics().set(Counter::PeakBytes, peak.max(ledger.total()));
@@ -310,8 +317,9 @@ impl Core {
             }
             let listens = session.monitor || session.watches != 0 || connection.hold == Hold::Dump;
             let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !listens;
-            if timed_out && connection.closing < Closing::Now {
-                connection.closing = Closing::Now;
+            let timed_out = timed_out || self.dawdles(id as SessionId, idle_ms);
+            if timed_out && self.connections[id].closing < Closing::Now {
+                self.connections[id].closing = Closing::Now;
                 self.mark_dirty(id as SessionId);
             }
         }
@@ -363,7 +371,15 @@ impl Core {
         metrics.set(Counter::DatasetBytes, ledger.data() - ledger.index);
         metrics.set(Counter::BufferBytes, ledger.buffers);
         metrics.set(Counter::LentBytes, store.lent_bytes());
+        metrics.set(Counter::PageBytes, ledger.pages);
+        metrics.set(Counter::LargeBytes, ledger.large);
+        metrics.set(Counter::EvictionBytes, ledger.ghosts + ledger.order + ledger.tables);
+        metrics.set(Counter::HeapBytes, ledger.heap);
         let counters = store.counters();
+        metrics.set(Counter::EvictedUnread, counters.evicted_unread);
+        metrics.set(Counter::GhostHits, counters.ghost_hits);
+        metrics.set(Counter::PageMoves, counters.page_moves);
+        metrics.set(Counter::Refused, counters.refused);
         metrics.set(Counter::Expired, counters.expired);
         metrics.set(Counter::Evicted, counters.evicted);
         for db in 0..self.shard.databases() {
@@ -376,6 +392,15 @@ impl Core {
         metrics.set(Counter::Items, items);
     }
 
+    /// Publishes what the driver has counted.
+    fn publish_driver(&self, figures: &Figures) {
+        let metrics = self.metrics();
+        metrics.set(Counter::IoSubmissions, figures.submissions);
+        metrics.set(Counter::IoEnters, figures.enters);
+        metrics.set(Counter::IoStarved, figures.starved);
+        metrics.set(Counter::IoOverflows, figures.overflows);
+    }
+
     /// Takes over clients that were dealt to this core.
     fn adopt<D: Driver>(&mut self, driver: &mut D) {
         for (descriptor, door) in std::mem::take(&mut self.newcomers) {
@@ -386,7 +411,8 @@ impl Core {
                 continue;
             };
             let id = socket.0;
-            let (door, parser) = doors(door);
+            let http = self.shared.parameters.number(Name::HttpAdminConsole) != 0;
+            let (door, parser) = doors(door, http);
             let authenticated = match door {
                 Door::Resp => !self.shared.parameters.asks_password(),
                 Door::Memcache => !self.shared.asks_memcache_users(),
@@ -553,9 +579,11 @@ fn keep_alive(descriptor: &OwnedFd, secs: u64) {
     }
 }
 
-fn doors(door: ListenerDoor) -> (Door, Parser) {
+fn doors(door: ListenerDoor, http: bool) -> (Door, Parser) {
     if door == DOOR_MEMCACHE {
         (Door::Memcache, Parser::MemcacheUndecided)
+    } else if http {
+        (Door::Resp, Parser::Fresh)
     } else {
         (Door::Resp, Parser::Resp(resp::Parser::new()))
     }

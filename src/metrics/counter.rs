@@ -60,6 +60,30 @@ pub enum Counter {
     AuthCommands,
     /// memcached: those that failed.
     AuthErrors,
+    /// Entries that io_uring was given.
+    IoSubmissions,
+    /// System calls of the driver that submit or wait.
+    IoEnters,
+    /// Receives that found no buffer (`ENOBUFS`).
+    IoStarved,
+    /// Times that the completion queue was full.
+    IoOverflows,
+    /// Items evicted that had never been read.
+    EvictedUnread,
+    /// Keys that came back soon after they were evicted.
+    GhostHits,
+    /// Pages that went from one size class to another.
+    PageMoves,
+    /// Writes refused for want of memory.
+    Refused,
+    /// Gauge: bytes of slab pages.
+    PageBytes,
+    /// Gauge: bytes of large values beside the pages.
+    LargeBytes,
+    /// Gauge: bytes of eviction's ghosts, queues and tables.
+    EvictionBytes,
+    /// Gauge: bytes of collections on the heap.
+    HeapBytes,
     /// memcached: retrieval commands (keys asked for).
     GetCommands,
     /// memcached: storage commands.
@@ -121,4 +145,8 @@ pub(super) const GAUGES: &[Counter] = &[
     Counter::MailBytesPosted,
     Counter::MailBytesOpened,
     Counter::Changes,
+    Counter::PageBytes,
+    Counter::LargeBytes,
+    Counter::EvictionBytes,
+    Counter::HeapBytes,
 ];

@@ -3,9 +3,11 @@
 //! has its reply finds the request counted.
 
 mod counter;
+mod histogram;
 mod pace;
 
 pub use counter::Counter;
+pub use histogram::{BUCKETS, Histogram, bucket_end_us};
 pub use pace::PerSecond;
 
 use counter::GAUGES;
@@ -17,6 +19,9 @@ pub const DATABASES_MAX: usize = 256;
 
 /// Rows of the command table that are counted.
 pub const ROWS_MAX: usize = 1024;
+
+/// Families of commands (`command::table::Table::family_names`) whose latency is told apart.
+pub const FAMILIES_MAX: usize = 24;
 
 /// Codes of error replies that are counted apart; all others count as the last.
 pub const ERROR_CODES: &[&str] = &[
@@ -52,6 +57,10 @@ pub struct Metrics {
     rejected: Vec<AtomicU64>,
     errors: Vec<AtomicU64>,
     pace: Pace,
+    /// By family: how long sampled requests have taken.
+    latency: Vec<Histogram>,
+    /// How long sampled turns have taken.
+    turn: Histogram,
     /// What all of these were at the last `reset`.
     base: Base,
 }
@@ -84,6 +93,8 @@ impl Default for Metrics {
             rejected: zeroes(ROWS_MAX),
             errors: zeroes(ERROR_CODES.len()),
             pace: Pace::default(),
+            latency: (0..FAMILIES_MAX).map(|_| Histogram::default()).collect(),
+            turn: Histogram::default(),
             base: Base {
                 counters: counters(),
                 calls: zeroes(ROWS_MAX),
@@ -177,6 +188,31 @@ impl Metrics {
     /// Reads a counter, as of the last `reset`, or a gauge.
     pub fn get(&self, counter: Counter) -> u64 {
         since(&self.counters[counter as usize], &self.base.counters[counter as usize])
+    }
+
+    /// A counter since the start of the process, whatever was reset since; or a gauge.
+    pub fn total(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize].load(Relaxed)
+    }
+
+    /// Calls of a command since the start of the process.
+    pub fn total_calls(&self, row: u16) -> u64 {
+        self.calls[row as usize].load(Relaxed)
+    }
+
+    /// Error replies since the start of the process with the code of that place in [`ERROR_CODES`].
+    pub fn total_errors(&self, code: usize) -> u64 {
+        self.errors[code].load(Relaxed)
+    }
+
+    /// How long sampled requests of a family have taken.
+    pub fn latency(&self, family: u8) -> &Histogram {
+        &self.latency[family as usize]
+    }
+
+    /// How long sampled turns have taken.
+    pub fn turn(&self) -> &Histogram {
+        &self.turn
     }
 
     /// Lets every counter begin anew (`CONFIG RESETSTAT`). Any thread may.

@@ -233,6 +233,11 @@ impl Kind {
         }
     }
 
+    /// There is only one value.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self, Kind::Fixed { .. })
+    }
+
     /// `--name` alone means yes, and `--noname` means no.
     pub fn is_boolean(&self) -> bool {
         matches!(self, Kind::Boolean { .. } | Kind::CacheMode)

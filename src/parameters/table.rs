@@ -115,6 +115,8 @@ parameters! {
         "Bytes of buffers that all clients together may hold; 0 is a sixteenth of maxmemory.";
     Dbnum "databases" ["dbnum"] START, Kind::Integer { default: 16, min: 1, max: 255 },
         "Number of databases for SELECT.";
+    HttpAdminConsole "http_admin_console" [] LIVE, Kind::Boolean { default: true, words: Words::TrueFalse },
+        "Answer HTTP on the port for Redis clients: console, /metrics, /healthz, /info.";
     Requirepass "requirepass" [] LIVE, Kind::Text { default: "" },
         "Password of Redis clients; empty asks for none.";
     MemcacheAuthFile "memcache_auth_file" ["auth-file"] START, Kind::Text { default: "" },

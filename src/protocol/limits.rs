@@ -13,6 +13,16 @@ pub const UNAUTHENTICATED_ARGS_MAX: u64 = 10;
 /// and refuses what has no line end in there.
 pub const MEMCACHE_LINE_BYTES_MAX: usize = 16 * 1024;
 
+/// Longest head of an HTTP request, from its first byte to the empty line. Browsers send under 2 KiB to a server
+/// that sets no cookies.
+pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Most headers of an HTTP request; browsers send under 20, proxies add some.
+pub const HTTP_HEADERS_MAX: usize = 64;
+
+/// Longest body of an HTTP request: one parameter and its value.
+pub const HTTP_BODY_BYTES_MAX: usize = 8 * 1024;
+
 /// Longest memcached key.
 pub const MEMCACHE_KEY_BYTES_MAX: usize = 250;
 

@@ -1,11 +1,12 @@
 //! The wire formats: bytes to requests, replies to bytes.
 //!
-//! Owns parsing (`resp`, `memcache`, `binary`) and composing (`reply`). Parsers are pure: they borrow the input,
+//! Owns parsing (`resp`, `memcache`, `binary`, `http`) and composing (`reply`). Parsers are pure: they borrow the input,
 //! allocate nothing for a request that arrives whole, and never look at the same byte twice when it arrives
 //! in pieces. Nothing here knows what a command does, what a key is stored in, or what a socket is.
 
 pub mod args;
 pub mod binary;
+pub mod http;
 pub mod limits;
 pub mod memcache;
 pub mod reply;

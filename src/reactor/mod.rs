@@ -105,6 +105,19 @@ pub struct Socket(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Door(pub u8);
 
+/// What a driver has counted since it was opened. All 0 for one that does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Figures {
+    /// Operations given to the kernel.
+    pub submissions: u64,
+    /// System calls that gave them, or waited.
+    pub enters: u64,
+    /// Receives that found no buffer.
+    pub starved: u64,
+    /// Times that there was no room for completions.
+    pub overflows: u64,
+}
+
 /// Who is at the other end of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Peer {
@@ -181,6 +194,11 @@ pub trait Events {
 pub trait Driver {
     /// `io_uring` or `epoll`, for logs, INFO and metrics.
     fn name(&self) -> &'static str;
+
+    /// What it has counted, for metrics.
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
 
     /// Serves `descriptor`, a connected stream socket, from now on: TCP_NODELAY is set and reading
     /// starts with the next turn. Fails if the descriptor is no such socket, closing it.

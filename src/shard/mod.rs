@@ -1,8 +1,10 @@
 //! One core's slice of the keyspace: the store, its grown collections, which logical database is which physical
-//! one, the counters of keyspace traffic. It knows no sockets and no other shard.
+//! one, the counters of keyspace traffic, and which keys stand out. It knows no sockets and no other shard.
 
 pub mod ages;
+pub mod big;
 pub mod collections;
+pub mod hot;
 pub mod lifetimes;
 pub mod locks;
 pub mod memcache;
@@ -37,6 +39,10 @@ pub struct Shard {
     pub now: Now,
     /// Keyspace traffic.
     pub traffic: Traffic,
+    /// The keys that this core's clients ask for most, on whichever shard.
+    pub hot: hot::HotKeys,
+    /// The biggest keys of this shard.
+    pub big: big::BigKeys,
     /// Keys held by multi-shard commands that are under way.
     pub locks: locks::Locks,
     /// What memcached's commands did here.
@@ -89,6 +95,8 @@ impl Shard {
             store,
             now: Now::default(),
             traffic: Traffic::default(),
+            hot: hot::HotKeys::default(),
+            big: big::BigKeys::default(),
             locks: locks::Locks::default(),
             memcache: memcache::MemcacheCounters::default(),
             memcache_value_bytes_max: u64::MAX,

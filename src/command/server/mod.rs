@@ -12,7 +12,7 @@ mod lifecycle;
 mod lolwut;
 pub mod memory;
 pub mod monitor;
-pub(super) mod process;
+pub mod process;
 pub mod slowlog;
 
 use super::{Command, Fault, Handler, Keys, Outcome, flag, help};

@@ -7,7 +7,7 @@ use std::fs::read_to_string;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Bytes of memory that the process holds; 0 where that cannot be known.
-pub(super) fn rss_bytes() -> u64 {
+pub fn rss_bytes() -> u64 {
     let text = read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());

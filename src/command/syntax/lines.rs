@@ -32,6 +32,12 @@ pub(super) static LINES: &[(&str, &str)] = &[
     ("client|trackinginfo", ""),
     ("client|help", ""),
 
+    // What stands out.
+    ("larder", ""),
+    ("larder|hotkeys", "[COUNT count]"),
+    ("larder|bigkeys", "[COUNT count]"),
+    ("larder|help", ""),
+
     // The server.
     ("info", "[section]..."),
     ("config", ""),

@@ -93,6 +93,7 @@ impl Uring {
                     events.ended(Socket(index));
                 }
                 libc::ENOBUFS => {
+                    self.ring.figures.starved += 1;
                     self.starved.push(index);
                 }
                 // Cancelled by a pause, which may have been taken back; or ended for the kernel's own reasons.

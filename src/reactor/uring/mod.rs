@@ -40,7 +40,7 @@ use super::outgoing::Outgoing;
 use super::refuse::Spare;
 use super::slots::Slots;
 use super::stream::Stream;
-use super::{Door, Driver, Events, Options, Peer, Report, Socket, Wait, Waker, sys};
+use super::{Door, Driver, Events, Figures, Options, Peer, Report, Socket, Wait, Waker, sys};
 
 /// The outcome of a send that has said nothing, as those do that sent everything.
 const SILENT: i32 = i32::MAX;
@@ -161,6 +161,10 @@ impl Driver for Uring {
         "io_uring"
     }
 
+    fn figures(&self) -> Figures {
+        self.ring.figures
+    }
+
     fn adopt(&mut self, descriptor: OwnedFd) -> io::Result<Socket> {
         // An operation on a non-blocking descriptor is not retried by the kernel: it fails.
         let stream = Stream::new(descriptor, false)?;
@@ -267,6 +271,7 @@ impl Driver for Uring {
         self.ring.reap(&mut self.reaped);
         // A completion that did not fit into the queue may be about a send that is settled below.
         while self.ring.has_overflown() {
+            self.ring.figures.overflows += 1;
             self.ring.enter(0, None)?;
             self.ring.reap(&mut self.reaped);
         }

@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use super::super::Figures;
 use io_uring::{EnterFlags, IoUring, cqueue, squeue};
 
 const REGISTER_RING_FDS: libc::c_uint = 20;
@@ -45,6 +46,8 @@ pub(super) struct Ring {
     enter_flags: EnterFlags,
     /// Entries pushed so far, wrapping. What `consumed` says is on the same scale.
     pushed: u32,
+    /// What is counted for metrics.
+    pub figures: Figures,
     /// Registered rings and single issuers belong to a thread.
     not_send: PhantomData<*const ()>,
 }
@@ -75,7 +78,14 @@ impl Ring {
             entrance = index;
             enter_flags |= EnterFlags::REGISTERED_RING;
         }
-        Ok(Ring { ring, entrance, enter_flags, pushed: 0, not_send: PhantomData })
+        Ok(Ring {
+            ring,
+            entrance,
+            enter_flags,
+            pushed: 0,
+            figures: Figures::default(),
+            not_send: PhantomData,
+        })
     }
 
     /// The crate's view, for registrations.
@@ -140,6 +150,8 @@ impl Ring {
             pointer = std::ptr::from_ref(&argument);
             bytes = size_of::<WaitArgument>();
         }
+        self.figures.enters += 1;
+        self.figures.submissions += u64::from(waiting);
         // SAFETY: the queues belong to this ring; `pointer` is null or points to an argument which, with the
         // time it points to, lives in this frame until the call is over.
         let result = unsafe {
