@@ -180,11 +180,11 @@ impl Table {
         let mut place = place_of(word) & self.mask;
         loop {
             let short = self.shorts[place];
-            if short.word == word && usize::from(short.length) == name.len() {
-                return Some(short);
-            }
             if short.word == 0 {
                 return None;
+            }
+            if short.word == word && usize::from(short.length) == name.len() {
+                return Some(short);
             }
             place = (place + 1) & self.mask;
         }
@@ -336,6 +336,14 @@ mod tests {
             let mut bytes = [0; 8];
             bytes[..name.len()].copy_from_slice(&name);
             prop_assert_eq!(word_of(&name), u64::from_le_bytes(bytes));
+        }
+    }
+
+    #[test]
+    fn an_empty_name_and_one_of_zeros_are_unknown() {
+        for length in 0..9 {
+            let spans = [crate::protocol::Span { start: 0, len: length }];
+            assert!(matches!(TABLE.find(Args::new(&[0; 8], &spans)), Found::UnknownCommand), "{length}");
         }
     }
 

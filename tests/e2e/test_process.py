@@ -100,6 +100,7 @@ def test_configuration_file_is_used_and_flags_win(tmp_path):
 
 def test_first_lines_of_the_log_say_how_it_runs(start):
     running = start(threads=2, io="poll")
+    server.eventually("the log says that it serves", lambda: "ready to serve" in running.process.output(), 10)
     lines = running.process.output()
     assert str(running.resp_port) in lines and str(running.memcache_port) in lines
     assert re.search(r"\b2 threads\b", lines) and "maxmemory" in lines
