@@ -5,6 +5,13 @@
 /// parallel. More gains nothing: a core has about this many outstanding cache misses.
 pub const BATCH_REQUESTS_MAX: usize = 32;
 
+/// How many requests ahead of the one that is executed the rest of an item is asked for: about as many as an answer of
+/// memory takes. Few, because a value has several cache lines.
+pub const VALUES_AHEAD: usize = 5;
+
+/// The same for the beginning of an item, which must have come before the rest can be asked for.
+pub const ITEMS_AHEAD: usize = 12;
+
 /// Bytes of replies a connection may have waiting before its further requests are left unread.
 /// Enough for a full socket buffer twice over; a client that reads at all drains it in one turn.
 pub const OUTPUT_SOFT_BYTES: usize = 1 << 20;

@@ -7,7 +7,7 @@
 use super::{
     Call, Command, Fault, Gathered, Handler, Hops, KeyRef, Merge, Outcome, ShardFn, Write, flag, stores,
 };
-use crate::limits::{BATCH_REQUESTS_MAX, SCRATCH_KEYS_MAX};
+use crate::limits::{BATCH_REQUESTS_MAX, ITEMS_AHEAD, SCRATCH_KEYS_MAX, VALUES_AHEAD};
 use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
 use crate::protocol::memcache::meta;
 use crate::protocol::{Args, Reply};
@@ -119,13 +119,15 @@ impl Spread {
                 count += 1;
                 next += self.stride;
             }
-            for key in &keys[..count] {
-                shard.store.prefetch_item(key);
-            }
-            for key in &keys[..count] {
-                shard.store.prefetch_value(key);
-            }
+            keys[..count].iter().take(ITEMS_AHEAD).for_each(|key| shard.store.prefetch_item(key));
+            keys[..count].iter().take(VALUES_AHEAD).for_each(|key| shard.store.prefetch_value(key));
             for (i, key) in keys[..count].iter().enumerate() {
+                if let Some(ahead) = keys[..count].get(i + ITEMS_AHEAD) {
+                    shard.store.prefetch_item(ahead);
+                }
+                if let Some(ahead) = keys[..count].get(i + VALUES_AHEAD) {
+                    shard.store.prefetch_value(ahead);
+                }
                 let args = part_args(args, batch + i * self.stride, self.stride);
                 match (self.each)(shard, &Call { args, key: *key, db, touch }, reply) {
                     Ok(part) => {

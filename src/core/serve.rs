@@ -9,7 +9,7 @@ use crate::command::memcache as memcache_rows;
 use crate::command::table::{Found, Table};
 use crate::command::{Control, Handler, Merge};
 use crate::connection::{Closing, Hold, Parser};
-use crate::limits::{BATCH_REQUESTS_MAX, OUTPUT_SOFT_BYTES};
+use crate::limits::{BATCH_REQUESTS_MAX, ITEMS_AHEAD, OUTPUT_SOFT_BYTES, VALUES_AHEAD};
 use crate::metrics::Counter;
 use crate::protocol::binary::{self, Header, Status};
 use crate::protocol::http::{self, Recognised};
@@ -264,7 +264,7 @@ impl Core {
             let rest = &input[at..];
             let (end, stop) = self.find_requests(id, &client, rest, &mut batch, &mut spans, &mut unquoted);
             if batch.len() > 1 {
-                self.prefetch(&client, &batch);
+                self.prefetch_first(&client, &batch);
             }
             let done = self.execute_batch(id, &mut client, (rest, unquoted.take()), &batch, &spans);
             if let Some(done) = done {
@@ -359,13 +359,36 @@ impl Core {
         }
     }
 
-    /// Fetches the items that a batch will look at, whose buckets have come meanwhile: all beginnings, then all the rest.
-    fn prefetch(&self, client: &Client, batch: &[Request]) {
+    /// Fetches the beginnings of the first items that a batch will look at, whose buckets have come meanwhile, and the
+    /// rest of the very first. `prefetch_ahead` goes on from there.
+    fn prefetch_first(&self, client: &Client, batch: &[Request]) {
+        let key = self.key_of(client);
+        batch.iter().take(ITEMS_AHEAD).filter_map(&key).for_each(|key| self.shard.store.prefetch_item(&key));
+        batch
+            .iter()
+            .take(VALUES_AHEAD)
+            .filter_map(&key)
+            .for_each(|key| self.shard.store.prefetch_value(&key));
+    }
+
+    /// Fetches what the requests soon behind that place will look at, while the CPU executes this one: all at once they
+    /// would wait for each other, and the CPU for them.
+    #[inline]
+    fn prefetch_ahead(&self, client: &Client, batch: &[Request], at: usize) {
+        let key = self.key_of(client);
+        if let Some(key) = batch.get(at + ITEMS_AHEAD).and_then(&key) {
+            self.shard.store.prefetch_item(&key);
+        }
+        if let Some(key) = batch.get(at + VALUES_AHEAD).and_then(&key) {
+            self.shard.store.prefetch_value(&key);
+        }
+    }
+
+    /// What prefetching needs of a request's key, if the key is of this shard.
+    #[inline]
+    fn key_of(&self, client: &Client) -> impl Fn(&Request) -> Option<Key<'static>> + use<> {
         let db = self.shard.physical(client.asker.db);
-        let keys =
-            || batch.iter().filter(|request| request.own).map(|r| Key { db, bytes: b"", hash: r.hash });
-        keys().for_each(|key| self.shard.store.prefetch_item(&key));
-        keys().for_each(|key| self.shard.store.prefetch_value(&key));
+        move |request| request.own.then_some(Key { db, bytes: b"", hash: request.hash })
     }
 
     /// Executes a batch in order. `Some`: the connection has to wait, and the input before this place is done with.
@@ -387,6 +410,7 @@ impl Core {
                 _ => &input[request.start..request.end],
             };
             let args = Args::new(bytes, &spans[request.spans.0..request.spans.1]);
+            self.prefetch_ahead(client, batch, index);
             if !self.execute(id, client, request, args) {
                 stopped_at = Some(request.start);
                 break;
