@@ -34,7 +34,7 @@
 //!    one pass. Arguments are [`protocol::Span`]s into that buffer: nothing is copied, nothing allocated. What is
 //!    left over is kept.
 //! 3. [`command::table::Table::find`] leads from the name to the row. The key is hashed once: the hash names the
-//!    shard, the index bucket and the tag. Buckets, then items of the whole batch are prefetched.
+//!    shard, the index bucket and the tag. The bucket is prefetched then, items some requests before their turn.
 //! 4. `core::dispatch` checks what the client may do, `core::keyed` runs the handler. Own shard: the reply goes
 //!    straight into the connection's output. Other shard: the request joins this turn's parcel to that core
 //!    ([`mesh::parcel`]), and a place in [`connection::Line`] keeps the order of replies.
