@@ -5,7 +5,7 @@ use super::mail::{LargeReply, LongRequest};
 use super::watch::Whose;
 use super::{Core, Mail};
 use crate::command::run::run_here;
-use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, stores};
+use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, ShardFn, stores};
 use crate::mesh::parcel::{self, Origin, Request};
 use crate::pieces::Piece;
 use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
@@ -127,20 +127,13 @@ impl Core {
             Handler::Shard(run) | Handler::Spread { each: run, merge: Merge::Lines, .. } => {
                 let bytes = args.get(command.keys.first as usize).unwrap_or_default();
                 let key = Key { db: self.shard.physical(db), bytes, hash: request.hash };
-                let call = Call { args, key, db, touch };
-                if self.watched & topic::ITEMS == 0 {
-                    run(&mut self.shard, &call, &mut reply)
-                } else {
-                    let Origin { connection, client, .. } = request.origin;
-                    let whose = Whose { core: from, connection, client };
-                    self.run_watched(whose, request.row, run, &call, &mut reply)
-                }
+                self.run_on_key(from, request, run, &Call { args, key, db, touch }, &mut reply)
             }
             Handler::Meta(run) => {
                 let mut place = [0; MEMCACHE_KEY_BYTES_MAX];
                 let bytes = meta::key(args, &mut place);
                 let key = Key { db: self.shard.physical(db), bytes, hash: request.hash };
-                run(&mut self.shard, &Call { args, key, db, touch }, &mut reply)
+                self.run_on_key(from, request, run, &Call { args, key, db, touch }, &mut reply)
             }
             _ => run_here(command, &mut self.shard, args, db, &self.shared.hasher, touch, &mut reply),
         };
@@ -148,6 +141,23 @@ impl Core {
             pieces.clear();
         }
         self.conclude(request.row, done, out, start, request.proto);
+    }
+
+    /// Runs a request on one key, seen by those who watch items.
+    #[inline]
+    fn run_on_key(
+        &mut self,
+        from: u16,
+        request: &Request<'_>,
+        run: ShardFn,
+        call: &Call<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<Outcome, Fault> {
+        if self.watched & topic::ITEMS == 0 {
+            return run(&mut self.shard, call, reply);
+        }
+        let Origin { connection, client, .. } = request.origin;
+        self.run_watched(Whose { core: from, connection, client }, request.row, run, call, reply)
     }
 
     fn conclude(

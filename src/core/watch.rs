@@ -7,7 +7,8 @@
 //! read misses lines, and is told how many.
 
 use super::{Client, Core, Mail};
-use crate::command::memcache::{Deed, deed_of, watching_row};
+use crate::command::memcache::deed::{Deed, deed_of, stored};
+use crate::command::memcache::watching_row;
 use crate::command::{Call, Fault, Handler, Outcome, ShardFn};
 use crate::limits::WATCHER_OUTPUT_BYTES_MAX;
 use crate::protocol::{Args, Reply};
@@ -60,15 +61,19 @@ fn sight(shard: &Shard, key: &Key<'_>) -> Sight {
     }
 }
 
-/// memcached's word for what came of storing.
-fn stored(reply: &[u8]) -> &'static str {
-    match reply {
-        b"STORED\r\n" => "stored",
-        b"EXISTS\r\n" => "exists",
-        b"NOT_FOUND\r\n" => "not_found",
-        b"NOT_STORED\r\n" => "not_stored",
-        _ if reply.starts_with(b"SERVER_ERROR object too large") => "too_large",
-        _ => "no_memory",
+/// Under which name a command has stored, or tried to, and what came of it. Counting stores where it makes the number.
+fn storing(
+    deed: Deed,
+    before: &Sight,
+    after: &Sight,
+    done: &Result<Outcome, Fault>,
+    reply: &[u8],
+) -> Option<(&'static str, &'static str)> {
+    match deed {
+        Deed::Store(command) if done.is_err() => Some((command, "no_memory")),
+        Deed::Store(command) => Some((command, stored(command, reply))),
+        Deed::Count if !before.found && after.found => Some(("add", "stored")),
+        _ => None,
     }
 }
 
@@ -109,7 +114,7 @@ impl Core {
         call: &Call<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<Outcome, Fault> {
-        let Some(deed) = deed_of(row) else { return run(&mut self.shard, call, reply) };
+        let Some(deed) = deed_of(row, call.args) else { return run(&mut self.shard, call, reply) };
         let before = sight(&self.shard, &call.key);
         let mark = reply.len();
         let done = run(&mut self.shard, call, reply);
@@ -130,10 +135,9 @@ impl Core {
                 sight: before,
             });
         }
-        if let Deed::Store(command) = deed
-            && self.watched & topic::MUTATIONS != 0
+        if self.watched & topic::MUTATIONS != 0
+            && let Some((command, status)) = storing(deed, &before, &after, &done, reply.since(mark))
         {
-            let status = stored(reply.since(mark));
             let now_ms = self.now.unix_ms;
             let was_stored = status == "stored";
             let ttl_secs = match after.expire_at_ms {
@@ -143,7 +147,12 @@ impl Core {
             let offered = call.args.last().unwrap_or_default().len() as u64;
             let sight = Sight {
                 class: if was_stored { after.class } else { 0 },
-                value_bytes: if was_stored && after.found { after.value_bytes } else { offered },
+                value_bytes: match status {
+                    // The value of such a request is not looked at, and often is not there.
+                    "too_large" => 0,
+                    "stored" if after.found => after.value_bytes,
+                    _ => offered,
+                },
                 ..after
             };
             let middle = format!(" status={status} cmd={command} ttl={ttl_secs}");
@@ -159,7 +168,7 @@ impl Core {
         if let Deed::Delete(command) = deed
             && self.watched & topic::DELETIONS != 0
             && before.found
-            && !after.found
+            && done.as_ref().is_ok_and(|outcome| outcome.changed)
         {
             let middle = format!(" cmd={command}");
             notes.push(Note {

@@ -2,6 +2,8 @@
 //! the numbers were at which value, finely for what is young and coarsely for what is old. So the age of any item is
 //! known, and no item spends a byte on it.
 
+use slabs::Item;
+
 /// Moments that are kept of each fineness.
 const MOMENTS: usize = 64;
 
@@ -86,6 +88,11 @@ impl Ages {
                 ring.note(moment);
             }
         }
+    }
+
+    /// Seconds since the last use of an item: exactly where its uses are followed, else since its last change.
+    pub fn idle_secs(&self, item: &Item<'_>, now_ms: u64) -> u64 {
+        item.marks().idle_secs(now_ms).unwrap_or_else(|| self.secs_since(item.version(), now_ms / 1000))
     }
 
     /// How many seconds ago a change was made, at most. What was changed before everything that is known is as old

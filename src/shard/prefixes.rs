@@ -28,6 +28,8 @@ pub enum Deed {
     Store(&'static str),
     /// It deletes; the command's name.
     Delete(&'static str),
+    /// It changes a number, and may store a first one.
+    Count,
     /// Something else with an item.
     Other,
 }
@@ -45,7 +47,7 @@ impl Prefixes {
         let Some(len) = key.iter().position(|&byte| byte == DELIMITER) else { return };
         let prefix = &key[..len];
         if !self.counts.contains_key(prefix) {
-            if self.counts.len() == PREFIXES_MAX || deed == Deed::Other {
+            if self.counts.len() == PREFIXES_MAX || matches!(deed, Deed::Count | Deed::Other) {
                 return;
             }
             self.counts.insert(prefix.into(), PrefixCounts::default());
@@ -58,7 +60,7 @@ impl Prefixes {
             }
             Deed::Store(_) => counts.sets += 1,
             Deed::Delete(_) => counts.deletes += 1,
-            Deed::Other => {}
+            Deed::Count | Deed::Other => {}
         }
     }
 
@@ -86,6 +88,7 @@ mod tests {
         prefixes.note(b"a:x", Deed::Delete("delete"), true);
         prefixes.note(b"none", Deed::Get, true);
         prefixes.note(b"o:x", Deed::Other, true);
+        prefixes.note(b"n:x", Deed::Count, true);
         let counts = PrefixCounts { gets: 2, hits: 1, sets: 1, deletes: 1 };
         assert_eq!(prefixes.iter().collect::<Vec<_>>(), [(&b"a"[..], &counts)]);
     }

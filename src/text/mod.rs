@@ -17,4 +17,4 @@ pub use glob::{glob_matches, glob_matches_nocase};
 pub use integer::{Digits, format_i64, format_u64, parse_i64, parse_u64};
 pub use long_double::LongDouble;
 pub use size::{Size, parse_bytes, parse_size};
-pub use uri::{base64_encode, uri_encode};
+pub use uri::uri_encode;

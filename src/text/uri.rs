@@ -13,19 +13,6 @@ pub fn uri_encode(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends `bytes` in base64, with its filling.
-pub fn base64_encode(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for group in bytes.chunks(3) {
-        let word =
-            group.iter().enumerate().fold(0u32, |word, (i, &byte)| word | u32::from(byte) << (16 - 8 * i));
-        for place in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize];
-            out.push(if place > group.len() { b'=' } else { digit });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,16 +23,5 @@ mod tests {
         uri_encode("aé~!$&'()*+,/:;=?@#[]b%2-._".as_bytes(), &mut out);
         let shown = "a%C3%A9~%21%24%26%27%28%29%2A%2B%2C%2F%3A%3B%3D%3F%40%23%5B%5Db%252-._";
         assert_eq!(String::from_utf8(out).unwrap(), shown);
-    }
-
-    #[test]
-    fn base64_has_its_filling() {
-        for (text, encoded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("fooba", "Zm9vYmE=")]
-        {
-            let mut out = Vec::new();
-            base64_encode(text.as_bytes(), &mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), encoded);
-        }
     }
 }

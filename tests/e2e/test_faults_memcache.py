@@ -202,6 +202,7 @@ def test_shutdown_stops_the_server_where_that_is_enabled(start):
         assert exchange(client, b"shutdown\r\n", b"\r\n") == b"SERVER_ERROR: shutdown not enabled\r\n"
     with server.larder(threads=3, flags=["--enable_shutdown", "true"]) as running:
         with running.connect("memcache") as client:
+            assert b"STAT shutdown_command yes\r\n" in exchange(client, b"stats settings\r\n", b"END\r\n")
             assert exchange(client, b"shutdown x\r\n", b"\r\n") == b"CLIENT_ERROR invalid shutdown mode\r\n"
             client.sendall(b"set k 0 0 1\r\nx\r\nshutdown graceful\r\n")
             got = b""

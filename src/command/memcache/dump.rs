@@ -8,7 +8,7 @@ use crate::command::{Asker, Command, Dump, Fault, Handler, Keys, Local, flag};
 use crate::limits::DUMP_SLICE_ITEMS;
 use crate::protocol::{Args, Reply};
 use crate::shard::{Item, Kind};
-use crate::text::{base64_encode, format_u64, parse_u64, uri_encode};
+use crate::text::{base64, format_u64, parse_u64, uri_encode};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The commands of this file.
@@ -56,17 +56,22 @@ fn slice(local: &mut Local<'_>, args: Args<'_>, asker: &Asker, cursor: u64, repl
     let store = &local.shard.store;
     let classes = classes_of(&args[2], store.class_count()).unwrap_or(0);
     let db = local.shard.physical(asker.db);
-    let show: fn(&Item<'_>, u64, &mut Vec<u8>) =
-        if &args[1] == b"metadump" { show_facts } else { show_command };
+    let facts = &args[1] == b"metadump";
+    let now_ms = local.now.unix_ms;
     let (mut cursor, mut looked, mut line) = (cursor, 0, Vec::new());
     while looked < DUMP_SLICE_ITEMS {
         // A bucket without items costs a look too.
         looked += 1;
-        cursor = store.scan(cursor, local.now.unix_ms, &mut |item| {
+        cursor = store.scan(cursor, now_ms, &mut |item| {
             looked += 1;
             if item.db() == db && item.kind() == Kind::String && classes >> item.class() & 1 != 0 {
                 line.clear();
-                show(&item, local.now.unix_secs(), &mut line);
+                if facts {
+                    let used_secs = (now_ms / 1000).saturating_sub(local.shard.ages.idle_secs(&item, now_ms));
+                    show_facts(&item, used_secs, &mut line);
+                } else {
+                    show_command(&item, &mut line);
+                }
                 reply.raw(&line);
             }
         });
@@ -81,8 +86,8 @@ fn end(args: Args<'_>, reply: &mut Reply<'_>) {
     reply.line(if &args[1] == b"metadump" { "END" } else { "EN" });
 }
 
-/// What is known of an item. Its last access is not kept as a time; it was fetched if it was read lately.
-fn show_facts(item: &Item<'_>, now_secs: u64, line: &mut Vec<u8>) {
+/// What is known of an item, which was used last at a Unix second.
+fn show_facts(item: &Item<'_>, used_secs: u64, line: &mut Vec<u8>) {
     let mut digits = [0; 21];
     let mut field = |line: &mut Vec<u8>, name: &str, value: u64| {
         line.extend_from_slice(name.as_bytes());
@@ -94,9 +99,9 @@ fn show_facts(item: &Item<'_>, now_secs: u64, line: &mut Vec<u8>) {
         0 => line.extend_from_slice(b" exp=-1"),
         at_ms => field(line, " exp=", at_ms / 1000),
     }
-    field(line, " la=", now_secs);
+    field(line, " la=", used_secs);
     field(line, " cas=", item.cas_unique());
-    line.extend_from_slice(if item.frequency() > 0 { b" fetch=yes" } else { b" fetch=no" });
+    line.extend_from_slice(if item.is_fetched() { b" fetch=yes" } else { b" fetch=no" });
     field(line, " cls=", item.class() as u64 + 1);
     field(line, " size=", item.requested_bytes());
     field(line, " flags=", u64::from(item.client_flags()));
@@ -104,14 +109,14 @@ fn show_facts(item: &Item<'_>, now_secs: u64, line: &mut Vec<u8>) {
 }
 
 /// The meta command that reads an item.
-fn show_command(item: &Item<'_>, _: u64, line: &mut Vec<u8>) {
+fn show_command(item: &Item<'_>, line: &mut Vec<u8>) {
     let key = item.key();
     line.extend_from_slice(b"mg ");
     if key.iter().all(|&byte| byte > b' ' && byte != 0x7f) {
         line.extend_from_slice(key);
         line.extend_from_slice(b"\r\n");
     } else {
-        base64_encode(key, line);
+        base64::encode(key, line);
         line.extend_from_slice(b" b\r\n");
     }
 }

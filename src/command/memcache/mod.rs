@@ -1,6 +1,6 @@
 //! memcached's commands over the same items as Redis's: `retrieval`, `storage`, `arithmetic`, `removal`, `meta` (which
 //! can do all of that), the connection's own (`session`, `access`, `stats` with what it shows in `report`), and the
-//! administrators' (`pages`, `lru`, `dump`, `watch`). `binary` has those of the binary protocol.
+//! administrators' (`pages`, `lru`, `dump`, `watch`, which `deed` gives words to). `binary` has those of the binary protocol.
 //!
 //! Their rows have names that no Redis client can call (`mc:get`). The parser has judged the line before a
 //! handler sees it: arity, the length of keys and the form of numbers are right (the flags of meta commands are read
@@ -13,6 +13,7 @@ pub mod access;
 pub mod arithmetic;
 pub mod binary;
 mod classes;
+pub mod deed;
 pub mod dump;
 pub mod lru;
 pub mod meta;
@@ -31,8 +32,6 @@ use crate::protocol::Span;
 use crate::protocol::memcache::{Verb, fields};
 use slabs::Refused;
 use std::sync::LazyLock;
-
-pub use crate::shard::prefixes::Deed;
 
 /// The verbs that are served, with the names of their rows.
 const VERBS_SERVED: &[(Verb, &str)] = &[
@@ -106,35 +105,6 @@ pub fn too_large_row(verb: Verb) -> u16 {
 pub fn watching_row() -> u16 {
     row_of("mc:watching")
 }
-
-/// What a row is to those who watch items: `None` if it is none of memcached's commands on one.
-pub fn deed_of(row: u16) -> Option<Deed> {
-    DEEDS.iter().find(|(of, _)| *of == row).map(|&(_, deed)| deed)
-}
-
-/// Rows with what they are to those who watch.
-static DEEDS: LazyLock<Vec<(u16, Deed)>> = LazyLock::new(|| {
-    let deeds = [
-        ("get", Deed::Get),
-        ("gets", Deed::Get),
-        ("gat", Deed::Get),
-        ("gats", Deed::Get),
-        ("set", Deed::Store("set")),
-        ("add", Deed::Store("add")),
-        ("replace", Deed::Store("replace")),
-        ("append", Deed::Store("append")),
-        ("prepend", Deed::Store("prepend")),
-        ("cas", Deed::Store("cas")),
-        ("delete", Deed::Delete("delete")),
-        ("incr", Deed::Other),
-        ("decr", Deed::Other),
-        ("touch", Deed::Other),
-    ];
-    deeds
-        .iter()
-        .filter_map(|(name, deed)| Some((TABLE.by_name(format!("mc:{name}").as_bytes())?, *deed)))
-        .collect()
-});
 
 /// Brings the words of a request, which are `spans` from `first` on, into the order that rows have them in: `gat` and
 /// `gats` get their time behind every key, so that each key's part has what it needs. To be called for every

@@ -58,7 +58,7 @@ fn write(local: &Local<'_>, reply: &mut Reply<'_>) {
     let path = parameters.text(Name::MemcacheUnixsocket);
     reply.stat("domain_socket", if path.is_empty() { b"NULL" } else { &path });
     reply.stat("umask", format!("{:o}", number(Name::MemcacheUnixsocketperm)).as_bytes());
-    reply.stat("shutdown_command", b"no");
+    reply.stat("shutdown_command", yes_no(number(Name::EnableShutdown) != 0));
     let classes = local.shard.store.classes();
     let smallest = classes.first().map_or(0, |class| u64::from(class.chunk_bytes));
     // Neighbouring classes are so far apart, at most.

@@ -401,3 +401,25 @@ fn plain_credentials_let_a_stranger_in() {
     let metrics = &client.shared.metrics[0];
     assert_eq!((metrics.get(Counter::AuthCommands), metrics.get(Counter::AuthErrors)), (10, 8));
 }
+
+#[test]
+fn looking_whether_a_key_exists_fetches_nothing() {
+    let mut client = Client::new();
+    let extras = storing(0, 0);
+    let counting = [1u64.to_be_bytes(), 0u64.to_be_bytes()].concat();
+    let counting = [&counting[..], &[0; 4]].concat();
+    client.one(0x01, "n", &extras, b"5", 0);
+    let fetched = |client: &Client| {
+        let hash = client.shared.hasher.hash(b"n");
+        let key = Key { db: 0, bytes: b"n", hash };
+        client.shard.store.peek(&key, NOW_MS).map(|item| item.is_fetched())
+    };
+    client.one(0x02, "n", &extras, b"x", 0);
+    client.one(0x03, "n", &extras, b"x", 999);
+    client.one(0x05, "n", &counting, b"", 0);
+    client.one(0x0e, "n", b"", b"x", 999);
+    client.one(0x04, "n", b"", b"", 999);
+    assert_eq!(fetched(&client), Some(false));
+    client.one(0x00, "n", b"", b"", 0);
+    assert_eq!(fetched(&client), Some(true));
+}

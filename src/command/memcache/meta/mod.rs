@@ -163,10 +163,9 @@ fn write_ttl(deadline_ms: u64, now_ms: u64, reply: &mut Reply<'_>) {
     }
 }
 
-/// Seconds since the last use of an item: exactly where uses are followed, else since its last change.
+/// Seconds since the last use of an item, as far as that is known.
 fn idle_secs(shard: &Shard, item: &Item<'_>) -> u64 {
-    let now = shard.now_ms();
-    item.marks().idle_secs(now).unwrap_or_else(|| shard.ages.secs_since(item.version(), now / 1000))
+    shard.ages.idle_secs(item, shard.now_ms())
 }
 
 /// Gives an item another deadline and other marks; one whose time has come goes. Its unique stays. False: there is
