@@ -61,3 +61,24 @@ def test_many_values_are_stored_all_or_none(threads, start):
         check(client, twin, sorted(twin))
         assert client.call("DBSIZE") == len(twin)
         assert stored > 20 and refused > 20, (stored, refused)
+
+
+@pytest.mark.larder_only
+def test_values_of_changing_sizes_leave_no_holes(start):
+    """What was given back for values that are gone is the system's again, whatever size the next ones have."""
+    dice = random.Random(1)
+    running = start(threads=2, maxmemory="64mb")
+    clients = [resp.Client(running.connect()) for _ in range(8)]
+    block = bytes(1_000_000)
+    for _ in range(400):
+        for client in clients:
+            size = int(30_000 * 33 ** dice.random())
+            client.send("SET", f"value:{dice.randrange(3000)}", block[:size])
+        for client in clients:
+            assert client.reply() == b"OK"
+    memory = clients[0].call("INFO", "memory").decode()
+    used = next(int(line.split(":")[1]) for line in memory.splitlines() if line.startswith("used_memory:"))
+    assert used < 90 << 20
+    assert running.process.rss_bytes() < used + (24 << 20)
+    for client in clients:
+        client.close()
