@@ -94,6 +94,13 @@ pub const POOLED_BUFFERS_MAX: usize = 256;
 /// See [`POOLED_BUFFERS_MAX`].
 pub const POOLED_BUFFER_BYTES_MAX: usize = 256 << 10;
 
+/// Bytes of buffers for reuse that an idle core keeps: beyond, a quarter of the buffers goes with each housekeeping.
+pub const POOLED_BYTES_KEPT: usize = 1 << 20;
+
+/// When so much less is held than was, and a quarter of the budget less, the allocator gives its free pages back. Closer
+/// bounds would have it look through all that is free again and again.
+pub const GIVE_BACK_BYTES_MIN: u64 = 16 << 20;
+
 /// Users in `--memcache_auth_file`. Each attempt compares with all of them; memcached takes eight.
 pub const USERS_MAX: usize = 1024;
 

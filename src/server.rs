@@ -58,6 +58,7 @@ pub fn run(parameters: Parameters) -> Result<(), String> {
     // First of all: from here on a signal is kept until there is somebody to stop.
     let signals =
         Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(|error| format!("signals: {error}"))?;
+    slabs::return_freed_values();
     let cores = parameters.threads();
     let seeds = random_seeds()?;
     let users = read_users(&parameters)?;

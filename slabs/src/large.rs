@@ -29,6 +29,35 @@ const HEAD_BYTES: usize = size_of::<Head>();
 /// Most bytes of a block that are taken before any of what it is for has come, so that a lying length costs little.
 const DRAFT_BYTES_FIRST: usize = 1 << 20;
 
+/// From this size on a block comes from the kernel and goes back to it. Rounding to pages costs 3 % at most, which is
+/// charged.
+#[cfg(target_env = "gnu")]
+const KERNEL_BLOCK_BYTES_MIN: i32 = 128 << 10;
+
+/// Has the process's allocator take large blocks from the kernel one by one, and give them back when they are freed.
+///
+/// glibc does so only until the first is freed: then it raises the size from which on it does (up to 32 MiB) and cuts
+/// large blocks from its heaps, where values of changing sizes leave holes that nobody counts: 150 MiB beside a budget
+/// of 256. The price is the kernel's zeroing, per value stored. Meant for whoever owns the process, once, before
+/// the first store.
+pub fn return_freed_values() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call changes parameters of the allocator under its own lock; blocks that are there stay valid.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, KERNEL_BLOCK_BYTES_MIN);
+    }
+}
+
+/// Has the process's allocator give what it keeps of freed blocks back to the system, whole pages of it. Meant for when much
+/// was freed that is not going to be needed soon: it looks at all that is free, milliseconds for 100 MiB.
+pub fn give_back_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: only blocks that are free are touched, under the allocator's own lock.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 fn head<'a>(blob: *mut u8) -> &'a Head {
     // SAFETY: `blob` came from `take` or `resize` and has a holder, on whose behalf this is called: its head is
     // there, initialised and aligned as the allocator aligns, and it is only changed through atomics.

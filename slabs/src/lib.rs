@@ -92,7 +92,7 @@ mod store;
 
 pub use hash::{Hasher, Key};
 pub use item::Item;
-pub use large::{Draft, Lent};
+pub use large::{Draft, Lent, give_back_freed_memory, return_freed_values};
 pub use ledger::Ledger;
 pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Marks, Meta, Refused};
 pub use options::{BuildError, EvictionGoal, Options, Policy, UnknownPolicy, VALUE_BYTES_MAX};

@@ -250,6 +250,11 @@ impl Core {
         self.shard.store.watched()
     }
 
+    /// Bytes of values that have left this shard's store and are still sent, for tests.
+    pub fn lent_bytes(&self) -> u64 {
+        self.shard.store.lent_bytes()
+    }
+
     /// Reads the clock, once a turn, at the first event after the wait.
     #[inline]
     fn refresh_now(&mut self) {

@@ -1,6 +1,6 @@
 //! Buffers for reuse: a busy core allocates none, and an idle connection holds none.
 
-use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX};
+use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX, POOLED_BYTES_KEPT};
 
 /// Empty buffers with memory behind them.
 #[derive(Debug, Default)]
@@ -38,5 +38,31 @@ impl Pool {
     /// Gives all of them back.
     pub fn clear(&mut self) {
         *self = Pool::default();
+    }
+
+    /// Gives a quarter of them back if they are much, those first that nobody has taken for longest: so a burst's are gone
+    /// after some calls.
+    pub fn shrink(&mut self) {
+        if self.bytes > POOLED_BYTES_KEPT {
+            let gone = self.spare.drain(..self.spare.len().div_ceil(4));
+            self.bytes -= gone.map(|buffer| buffer.capacity()).sum::<usize>();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_of_a_burst_are_given_back() {
+        let mut pool = Pool::default();
+        for _ in 0..100 {
+            pool.give(Vec::with_capacity(100_000));
+        }
+        assert_eq!(pool.bytes(), 10_000_000);
+        (0..20).for_each(|_| pool.shrink());
+        assert_eq!(pool.bytes(), pool.spare.iter().map(Vec::capacity).sum::<usize>());
+        assert!(pool.bytes() <= POOLED_BYTES_KEPT && pool.bytes() > POOLED_BYTES_KEPT / 2);
     }
 }

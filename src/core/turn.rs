@@ -5,8 +5,8 @@ use crate::clock::Now;
 use crate::command::{Command, flag};
 use crate::connection::{Closing, Connection, Hold, Parser};
 use crate::limits::{
-    BUFFER_SHARE, BUFFERS_BYTES_MIN, INPUT_SHARE, INPUTS_BYTES_MIN, READER_LOOK_MS, READY_ROUNDS_MAX,
-    STALLED_LEAVER_MS, STALLED_READER_MS,
+    BUFFER_SHARE, BUFFERS_BYTES_MIN, GIVE_BACK_BYTES_MIN, INPUT_SHARE, INPUTS_BYTES_MIN, READER_LOOK_MS,
+    READY_ROUNDS_MAX, STALLED_LEAVER_MS, STALLED_READER_MS,
 };
 use crate::metrics::{Counter, Metrics};
 use crate::parameters::Name;
@@ -67,6 +67,8 @@ pub(super) struct Timers {
     busy: bool,
     /// Where the walk over idle connections stands.
     walk: usize,
+    /// The most that was held since the allocator gave free pages back.
+    most_bytes: u64,
 }
 
 impl Timers {
@@ -79,6 +81,7 @@ impl Timers {
             publish: true,
             busy: false,
             walk: 0,
+            most_bytes: 0,
         }
     }
 }
@@ -280,9 +283,18 @@ impl Core {
             self.look_at_idle();
             self.shard.sample_lifetimes();
             self.shard.look_for_big_keys();
+            self.pool.shrink();
             let ledger = self.shard.store.ledger();
+            let total = ledger.total();
             let peak = self.metrics().get(Counter::PeakBytes);
-            self.metrics().set(Counter::PeakBytes, peak.max(ledger.total()));
+            self.metrics().set(Counter::PeakBytes, peak.max(total));
+            // After a flush, under a lower limit, or when very many have expired.
+            self.timers.most_bytes = self.timers.most_bytes.max(total);
+            let much = (ledger.budget / 4).max(GIVE_BACK_BYTES_MIN);
+            if !left && total + much < self.timers.most_bytes {
+                slabs::give_back_freed_memory();
+                self.timers.most_bytes = total;
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! Cores without sockets and threads: whole clients against one to four cores whose turns, mail and bytes
-//! move as a seed decides. `LARDER_SEED` replays one.
+//! move as a seed decides. `LARDER_SEED` replays one,
+//! `LARDER_SEED_TIMES=10` runs ten times as many.
 
 mod driver;
+mod pressure;
 mod script;
 mod world;
 

@@ -11,6 +11,7 @@ pub struct Script {
     resp3: bool,
     db: usize,
     keys: HashMap<(usize, usize), Vec<u8>>,
+    large: bool,
 }
 
 fn bulk(value: Option<&Vec<u8>>, resp3: bool) -> Vec<u8> {
@@ -35,7 +36,20 @@ fn packet(out: &mut Vec<u8>, head: [u8; 2], status: u16, key: &[u8], extras: &[u
 
 impl Script {
     pub fn new(name: usize) -> Script {
-        Script { requests: Vec::new(), expected: Vec::new(), name, resp3: false, db: 0, keys: HashMap::new() }
+        Script {
+            requests: Vec::new(),
+            expected: Vec::new(),
+            name,
+            resp3: false,
+            db: 0,
+            keys: HashMap::new(),
+            large: false,
+        }
+    }
+
+    /// A client whose values are large, or almost, or just so.
+    pub fn large(name: usize) -> Script {
+        Script { large: true, ..Script::new(name) }
     }
 
     pub fn say(&mut self, words: &[&[u8]]) {
@@ -51,6 +65,9 @@ impl Script {
 
     fn value(&self, dice: &mut Dice) -> Vec<u8> {
         let len = match dice.below(240) {
+            0..40 if self.large => (32 << 10) - 40 + dice.below(80),
+            40..200 if self.large => 30_000 + dice.below(400_000),
+            200..205 if self.large => (1 << 20) - 600 + dice.below(500),
             0..5 => dice.below(40_000),
             5 => 30_000 + dice.below(300_000),
             _ => dice.below(30),

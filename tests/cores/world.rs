@@ -2,6 +2,7 @@
 
 use crate::driver::{Dice, FakeDriver, Net, Wire};
 use larder::clock::Now;
+use larder::connection::Holding;
 use larder::core::{Core, DOOR_MEMCACHE, DOOR_RESP};
 use larder::mesh::Mesh;
 use larder::parameters::Parameters;
@@ -208,6 +209,15 @@ impl World {
         assert_eq!(self.unfinished(), 0, "seed {}: nothing is left", self.seed);
     }
 
+    /// Fails if a connection or a reply holds memory, once nobody is there.
+    pub fn assert_nothing_is_held(&self) {
+        for core in &self.cores {
+            let (counted, held) = core.held_as_counted_and_as_is();
+            assert_eq!((&counted, &held), (&Holding::default(), &Holding::default()), "seed {}", self.seed);
+            assert_eq!(core.lent_bytes(), 0, "seed {}: lent values", self.seed);
+        }
+    }
+
     pub fn unfinished(&self) -> usize {
         self.cores.iter().map(Core::unfinished).sum()
     }
@@ -230,12 +240,13 @@ impl World {
     }
 }
 
-/// Runs a case over its seeds, or over the one that `LARDER_SEED` names.
+/// Runs a case over its seeds, or over the one that `LARDER_SEED` names, or over `LARDER_SEED_TIMES` as many.
 pub fn over_seeds(count: u64, case: impl Fn(u64)) {
-    if let Some(seed) = std::env::var("LARDER_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let number = |name| std::env::var(name).ok().and_then(|number: String| number.parse().ok());
+    if let Some(seed) = number("LARDER_SEED") {
         return case(seed);
     }
-    for seed in 0..count {
+    for seed in 0..count * number("LARDER_SEED_TIMES").unwrap_or(1) {
         if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(seed))) {
             eprintln!("replay with LARDER_SEED={seed}");
             std::panic::resume_unwind(panic);

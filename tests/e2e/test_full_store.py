@@ -5,6 +5,7 @@ import random
 import pytest
 
 import resp
+import server as servers
 
 OOM = b"OOM command not allowed when used memory > 'maxmemory'."
 ROUNDS = 300
@@ -61,3 +62,38 @@ def test_many_values_are_stored_all_or_none(threads, start):
         check(client, twin, sorted(twin))
         assert client.call("DBSIZE") == len(twin)
         assert stored > 20 and refused > 20, (stored, refused)
+
+
+@pytest.mark.larder_only
+def test_values_of_changing_sizes_leave_no_holes(start):
+    """What was given back for values that are gone is the system's again, whatever size the next ones have."""
+    dice = random.Random(1)
+    running = start(threads=2, maxmemory="64mb")
+    clients = [resp.Client(running.connect()) for _ in range(8)]
+    block = bytes(1_000_000)
+    for _ in range(400):
+        for client in clients:
+            size = int(30_000 * 33 ** dice.random())
+            client.send("SET", f"value:{dice.randrange(3000)}", block[:size])
+        for client in clients:
+            assert client.reply() == b"OK"
+    memory = clients[0].call("INFO", "memory").decode()
+    used = next(int(line.split(":")[1]) for line in memory.splitlines() if line.startswith("used_memory:"))
+    assert used < 90 << 20
+    assert running.process.rss_bytes() < used + (24 << 20)
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.larder_only
+@pytest.mark.parametrize("emptied", [["CONFIG", "SET", "maxmemory", "16mb"], ["FLUSHALL"]])
+def test_memory_that_is_not_needed_any_more_is_the_systems(emptied, start):
+    running = start(threads=2, maxmemory="256mb", flags=["--maxclients", "100"])
+    with resp.Client(running.connect()) as client:
+        before = running.process.rss_bytes()
+        for number in range(0, 4000, 100):
+            commands = [["SET", f"value:{each}", bytes(20_000 + each * 10)] for each in range(number, number + 100)]
+            assert set(client.pipeline(commands)) == {b"OK"}
+        assert running.process.rss_bytes() - before > 120 << 20
+        assert client.call(*emptied) == b"OK"
+        servers.eventually("memory is given back", lambda: running.process.rss_bytes() - before < 60 << 20)
