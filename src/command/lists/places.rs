@@ -151,6 +151,7 @@ impl Search {
                              or use negative to start from the end of the list",
                         ));
                     }
+                    // Redis 7.0 takes it for a positive one by overflow; later ones say this.
                     i64::MIN => {
                         return Err(Fault::text(
                             "ERR value is out of range, value must between -9223372036854775807 and \

@@ -17,6 +17,8 @@ fn elements_come_and_go_at_both_ends() {
         ("llen l", ":4"),
         ("type l", "+list"),
         ("object encoding l", "$9 quicklist"),
+        ("set s x", "+OK"),
+        ("scan 0 type list", "*2 $1 0 *1 $1 l"),
         ("lpop l", "$1 7"),
         ("rpop l 2", "*2 $1 c $1 b"),
         ("lpop l 0", "*0"),
