@@ -69,9 +69,9 @@
 //!
 //! # Collections
 //!
-//! A small hash or set is the value of one item ([`data::entries`], [`data::ints`]) and is changed in place; a grown
-//! one is a structure of its shard ([`data::table`]) that the item holds the number of, counted to the byte and
-//! evicted as its item is. [`shard::collections`] is where both live.
+//! A small hash, set or list is the value of one item ([`data::entries`], [`data::ints`], [`data::list::run`]) and is
+//! changed in place; a grown one is a structure of its shard ([`data::table`], [`data::list`]) that the item holds the
+//! number of, counted to the byte and evicted as its item is. [`shard::collections`] is where both live.
 //!
 //! Multi-shard commands are atomic and strictly serializable; [`transaction`] states the scheme and the argument.
 

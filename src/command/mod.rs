@@ -14,6 +14,7 @@ pub mod fault;
 pub mod hashes;
 mod help;
 pub mod keys;
+pub mod lists;
 pub mod memcache;
 pub mod observe;
 #[cfg(test)]
@@ -36,7 +37,8 @@ pub use fault::Fault;
 use crate::clock::Now;
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Session, SessionId, Sessions};
-use crate::shard::{Key, Meta, Payload, Shard, View};
+use crate::shard::collections::list::ListView;
+use crate::shard::{Key, Kind, Meta, Payload, Shard, View};
 use crate::shared::Shared;
 use std::sync::Arc;
 
@@ -124,6 +126,17 @@ impl Gathered {
     /// The hash or set that it is.
     pub fn view(&self) -> View<'_> {
         self.value.view(self.meta.kind)
+    }
+
+    /// The list that it is, or that it is none.
+    pub fn list(&self) -> Result<ListView<'_>, Fault> {
+        self.is_list()?;
+        Ok(ListView::of_payload(&self.value))
+    }
+
+    /// Refuses what is no list; the value may not be there.
+    pub fn is_list(&self) -> Result<(), Fault> {
+        if self.meta.kind == Kind::List { Ok(()) } else { Err(Fault::WrongType) }
     }
 }
 
@@ -432,7 +445,7 @@ pub struct Command {
     pub flags: u32,
     /// Where its keys lie.
     pub keys: Keys,
-    /// Redis's group: `string`, `generic`, `bitmap`, `hash`, `set`, `connection`, `server`, `transactions`.
+    /// Redis's group: `string`, `generic`, `bitmap`, `hash`, `list`, `set`, `connection`, `server`, `transactions`.
     pub group: &'static str,
     /// Redis version that brought it.
     pub since: &'static str,

@@ -1,7 +1,8 @@
 //! All commands in one table, and the way from a name to its row.
 
 use super::{
-    Command, bitmaps, connection, flag, hashes, keys, memcache, observe, server, sets, strings, transactions,
+    Command, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, strings,
+    transactions,
 };
 use crate::metrics::FAMILIES_MAX;
 use crate::protocol::Args;
@@ -26,6 +27,9 @@ static FAMILIES: &[&[Command]] = &[
     hashes::set::ROWS,
     hashes::chance::ROWS,
     hashes::deadline::ROWS,
+    lists::ends::ROWS,
+    lists::places::ROWS,
+    lists::moves::ROWS,
     sets::members::ROWS,
     sets::chance::ROWS,
     sets::combine::ROWS,

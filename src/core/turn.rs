@@ -4,6 +4,7 @@ use super::{Client, Core, DOOR_MEMCACHE, Mail};
 use crate::clock::Now;
 use crate::command::{Command, flag};
 use crate::connection::{Closing, Connection, Hold, Parser};
+use crate::data::list::Fill;
 use crate::limits::{
     BUFFER_SHARE, BUFFERS_BYTES_MIN, GIVE_BACK_BYTES_MIN, INPUT_SHARE, INPUTS_BYTES_MIN, READER_LOOK_MS,
     READY_ROUNDS_MAX, STALLED_LEAVER_MS, STALLED_READER_MS,
@@ -204,6 +205,7 @@ impl Core {
             set_ints: small(Name::SetMaxIntsetEntries),
             set_entries: small(Name::SetMaxListpackEntries),
             set_value_bytes: small(Name::SetMaxListpackValue),
+            list: Fill::of_parameter(parameters.number(Name::ListMaxListpackSize)),
         };
         self.slowlog.follow(parameters);
         self.time_all = self.slowlog.wants(999);

@@ -139,6 +139,9 @@ parameters! {
         "Members up to which a set is kept in one piece.";
     SetMaxListpackValue "set-max-listpack-value" [] LIVE, Kind::Size { default: 64, min: 0, max: i64::MAX },
         "Bytes of a member up to which its set is kept in one piece.";
+    ListMaxListpackSize "list-max-listpack-size" ["list-max-ziplist-size"] LIVE,
+        Kind::Integer { default: -2, min: i32::MIN as i64, max: i32::MAX as i64 },
+        "Up to what size a list is kept in one piece, and the blocks of a longer one: -1 to -5 are 4 to 64 KiB, more than 0 are elements.";
     Loglevel "loglevel" [] LIVE, Kind::Choice { default: 2, of: &["debug", "verbose", "notice", "warning", "nothing"] },
         "How much is logged.";
     Logfile "logfile" [] START, Kind::Text { default: "" },

@@ -322,6 +322,74 @@ fn a_member_that_moves_is_always_in_one_set() {
     });
 }
 
+/// Elements that go from list to list, over all cores: in the end each is in one list, once.
+#[test]
+fn elements_that_move_are_neither_lost_nor_doubled() {
+    const LISTS: usize = 4;
+    const ELEMENTS: usize = 60;
+    over_seeds(150, |seed| {
+        let mut world = World::new(seed, &[(b"list-max-listpack-size", b"5")]);
+        let mut dice = Dice(seed ^ 0x1157);
+        let names: Vec<Vec<u8>> = (0..LISTS).map(|list| format!("list:{list}").into_bytes()).collect();
+        let elements: Vec<Vec<u8>> =
+            (0..ELEMENTS).map(|element| format!("e{element}").into_bytes()).collect();
+        let mut first = Script::new(0);
+        for (at, chunk) in elements.chunks(ELEMENTS / LISTS).enumerate() {
+            let words: Vec<&[u8]> = chunk.iter().map(Vec::as_slice).collect();
+            first.say(&[&[b"RPUSH", &names[at][..]][..], &words[..]].concat());
+            first.expected.extend(format!(":{}\r\n", words.len()).as_bytes());
+        }
+        world.connect(false, first.requests, first.expected);
+        world.finish();
+        // Which elements are answered is chance; how many replies there are is not.
+        let answered = |world: &mut World, client: usize, replies: usize| {
+            for _ in 0..200_000 {
+                let down = world.clients[client].wire.borrow().down.clone();
+                if down.iter().filter(|byte| matches!(byte, b'$' | b'*')).count() == replies
+                    && down.ends_with(b"\r\n")
+                {
+                    return;
+                }
+                world.step();
+            }
+            panic!("seed {seed}: client {client} has no replies");
+        };
+        let mut movers = Vec::new();
+        for _ in 0..4 {
+            let mut script = Script::new(0);
+            for _ in 0..40 {
+                let (from, to) = (&names[dice.below(LISTS)], &names[dice.below(LISTS)]);
+                let ends: [&[u8]; 2] = [b"LEFT", b"RIGHT"];
+                match dice.below(4) {
+                    0 => script.say(&[b"RPOPLPUSH", from, to]),
+                    1 => script.say(&[b"LMPOP", b"2", b"none", b"empty", b"LEFT", b"COUNT", b"3"]),
+                    _ => script.say(&[b"LMOVE", from, to, ends[dice.below(2)], ends[dice.below(2)]]),
+                }
+            }
+            let client = world.connect(false, script.requests, Vec::new());
+            world.clients[client].noise = true;
+            movers.push(client);
+        }
+        movers.into_iter().for_each(|client| answered(&mut world, client, 40));
+        let mut drain = Script::new(0);
+        for name in names.iter().cycle().take(LISTS * ELEMENTS) {
+            drain.say(&[b"LMOVE", name, b"all", b"LEFT", b"RIGHT"]);
+        }
+        let client = world.connect(false, drain.requests, Vec::new());
+        world.clients[client].noise = true;
+        answered(&mut world, client, LISTS * ELEMENTS);
+        let mut last = Script::new(0);
+        last.say(&[b"LLEN", b"all"]);
+        last.expected.extend(format!(":{ELEMENTS}\r\n").as_bytes());
+        for element in &elements {
+            last.say(&[b"LREM", b"all", b"0", element]);
+            last.expected.extend(b":1\r\n");
+        }
+        world.connect(false, last.requests, last.expected);
+        world.finish();
+    });
+}
+
 #[test]
 fn the_server_stops_with_work_in_flight() {
     over_seeds(1000, |seed| {

@@ -15,6 +15,7 @@ RANGES = [b"0", b"1", b"3", b"10", b"2000", b"-1", b"536870912", b"9223372036854
 TYPES = [b"u8", b"i8", b"u1", b"i1", b"u63", b"i64", b"u5", b"i17", b"u64", b"i65", b"u0", b"x", b""]
 FIELD_OFFSETS = [b"0", b"1", b"#0", b"#1", b"#7", b"100", b"-1", b"#-1", b"x", b"#", b"4294967296"]
 HASHES = [b"h1", b"h2", b"{t}h"]
+LISTS = [b"l1", b"l2", b"{t}l"]
 SETS = [b"s1", b"s2", b"s3", b"{t}s", b"{t}S"]
 MEMBERS = [b"f1", b"f2", b"f3", b"", b"1", b"2", b"-7", b"300", b"70000", b"-5000000000", b"007", b"\xff\x00\r\n"]
 MEMBERS += [b"x" * 64, b"y" * 65, b"z" * 300, b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808"]
@@ -59,7 +60,7 @@ class Generator:
         return [[b"MULTI"], *body, [self.dice.choice([b"EXEC", b"EXEC", b"EXEC", b"DISCARD"])]]
 
     def key(self):
-        return self.dice.choice(KEYS) if self.dice.random() < 0.9 else self.dice.choice(HASHES + SETS)
+        return self.dice.choice(KEYS) if self.dice.random() < 0.9 else self.dice.choice(HASHES + SETS + LISTS)
 
     def hash(self):
         return self.dice.choice(HASHES) if self.dice.random() < 0.9 else self.key()
@@ -164,6 +165,55 @@ class Generator:
         options = self.some([b"MATCH", self.dice.choice(PATTERNS)], [b"COUNT", self.dice.choice(COUNTS)], [b"TYPE", b"x"])
         return [name, key, self.dice.choice([b"0", b"0", b"5", b"x", b"", b"-1"]), *options]
 
+    def list(self):
+        return self.dice.choice(LISTS) if self.dice.random() < 0.9 else self.key()
+
+    def end(self):
+        return self.dice.choice([b"LEFT", b"RIGHT", b"left", b"Right"] * 4 + [b"up"])
+
+    def make_push(self):
+        return [self.dice.choice([b"LPUSH", b"RPUSH", b"LPUSH", b"RPUSH", b"LPUSHX", b"RPUSHX"]), self.list(), *self.members()]
+
+    def make_push_more(self):
+        return self.make_push()
+
+    def make_pop(self):
+        tail = [self.dice.choice(COUNTS)] if self.dice.random() < 0.4 else []
+        return [self.dice.choice([b"LPOP", b"RPOP"]), self.list(), *tail]
+
+    def make_lrange(self):
+        name = self.dice.choice([b"LRANGE", b"LRANGE", b"LRANGE", b"LTRIM"])
+        return [name, self.list(), self.dice.choice(INDEXES), self.dice.choice(INDEXES)]
+
+    def make_lindex(self):
+        return self.dice.choice([[b"LINDEX", self.list(), self.dice.choice(INDEXES)], [b"LLEN", self.list()]])
+
+    def make_lset(self):
+        return [b"LSET", self.list(), self.dice.choice(INDEXES), self.member()]
+
+    def make_lrem(self):
+        return [b"LREM", self.list(), self.dice.choice(COUNTS), self.member()]
+
+    def make_linsert(self):
+        where = self.dice.choice([b"BEFORE", b"AFTER", b"before", b"x"])
+        return [b"LINSERT", self.list(), where, self.member(), self.member()]
+
+    def make_lpos(self):
+        # Redis 7.0 negates the least rank, which stays negative; later ones refuse it, as larder does.
+        counts = [count for count in COUNTS if count != b"-9223372036854775808"]
+        options = [[name, self.dice.choice(counts)] for name in (b"RANK", b"COUNT", b"MAXLEN")]
+        return [b"LPOS", self.list(), self.member(), *self.some(*options, [b"x"])]
+
+    def make_lmove(self):
+        if self.dice.random() < 0.3:
+            return [b"RPOPLPUSH", self.list(), self.list()]
+        return [b"LMOVE", self.list(), self.list(), self.end(), self.end()]
+
+    def make_lmpop(self):
+        keys = [self.list() for _ in range(self.dice.randint(1, 3))]
+        count = self.dice.choice([b"%d" % len(keys)] * 6 + [b"0", b"-1", b"1", b"9", b"x"])
+        return [b"LMPOP", count, *keys, self.end(), *self.some([b"COUNT", self.dice.choice(COUNTS)])]
+
     def make_sadd(self):
         return [b"SADD", self.set(), *self.members()]
 
@@ -203,7 +253,7 @@ class Generator:
         return [b"SINTERCARD", count, *keys, *self.some([b"LIMIT", self.dice.choice(COUNTS)])]
 
     def make_forget(self):
-        return [self.dice.choice([b"DEL", b"UNLINK"]), self.dice.choice(HASHES + SETS)]
+        return [self.dice.choice([b"DEL", b"UNLINK"]), self.dice.choice(HASHES + SETS + LISTS)]
 
     def make_setex(self):
         name = self.dice.choice([b"SETEX", b"PSETEX"])

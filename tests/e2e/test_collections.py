@@ -32,6 +32,10 @@ def hashes_of(count, fields):
     ]
 
 
+def list_of(count, form="element:%06d", name="RPUSH"):
+    return [[name, "list", *command[2:]] for command in set_of(count, form)]
+
+
 def taken(running, commands):
     """Bytes that commands make a server use."""
     with resp.Client(running.connect()) as client:
@@ -50,6 +54,10 @@ def test_collections_take_less_memory_than_those_of_redis(start):
             ("a large hash", [["HSET", "hash", *command[2:]] for command in set_of(100_000)], 0.8),
             ("hashes of a hundred fields", hashes_of(500, 100), 1.0),
             ("small hashes", hashes_of(5_000, 5), 1.0),
+            ("a list", list_of(100_000), 1.0),
+            ("a list that came from the left", list_of(100_000, "%d", "LPUSH"), 1.0),
+            ("a list of long elements", [["RPUSH", "list", b"%05000d" % number] for number in range(2_000)], 1.0),
+            ("small lists", [["RPUSH", f"list:{number}", *range(10)] for number in range(5_000)], 1.0),
         ]:
             bytes_ours, bytes_theirs = taken(ours, commands), taken(theirs, commands)
             assert bytes_ours <= bytes_theirs * most, f"{name}: {bytes_ours} bytes, Redis {bytes_theirs}"
@@ -65,6 +73,39 @@ def test_what_a_collection_took_comes_back_when_it_goes(start):
             client.call(*removal)
             # Thirteen bytes a member, and what keeps them.
             server.eventually(f"{removal} gives the memory back", lambda: full - used_memory(client) > 1_500_000)
+
+
+def test_what_a_list_took_comes_back_when_it_is_trimmed_or_goes(start):
+    running = start(threads=3)
+    with resp.Client(running.connect()) as client:
+        for removal in (["UNLINK", "list"], ["LTRIM", "list", "50000", "50009"], ["LPOP", "list", "100000"], ["LREM", "list", "0", "x"]):
+            client.call("DEL", "list")
+            call(client, list_of(100_000, "x%.0s" if removal[0] == "LREM" else "element:%06d"))
+            full = used_memory(client)
+            client.call(*removal)
+            server.eventually(f"{removal} gives the memory back", lambda: full - used_memory(client) > full_share(removal))
+            assert client.call("LLEN", "list") == (10 if removal[0] == "LTRIM" else 0)
+
+
+def full_share(removal):
+    """Most of what the elements took: two bytes each of short ones, seventeen of the others."""
+    return 150_000 if removal[0] == "LREM" else 1_300_000
+
+
+def test_lists_move_between_shards(start):
+    running = start(threads=3)
+    with resp.Client(running.connect()) as client:
+        call(client, list_of(2_000))
+        for number in range(50):
+            assert client.call("LMOVE", "list", f"other:{number}", "LEFT", "RIGHT") == b"element:%06d" % number
+            assert client.call("LRANGE", f"other:{number}", "0", "-1") == [b"element:%06d" % number]
+            moved = client.call("LMPOP", "2", f"none:{number}", "list", "RIGHT")
+            assert moved == [b"list", [b"element:%06d" % (1999 - number)]]
+            assert client.call("RENAME", "list", f"list:{number}") == b"OK"
+            assert client.call("COPY", f"list:{number}", "list") == 1
+            assert client.call("DEL", f"list:{number}") == 1
+        left = [b"element:%06d" % number for number in range(50, 1950)]
+        assert client.call("LRANGE", "list", "0", "-1") == left
 
 
 def test_a_scan_finds_all_that_stays_while_the_collection_changes(start):

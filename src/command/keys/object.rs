@@ -110,11 +110,12 @@ pub fn encoding_name(item: &Item<'_>) -> &'static str {
         Kind::String if item.value().len() <= EMBEDDED_BYTES_MAX => "embstr",
         Kind::String => "raw",
         Kind::Set if !item.is_heap() && collections::is_ints(item) => "intset",
-        Kind::List if item.is_heap() => "quicklist",
+        // Redis 7.0 says so of short ones, too.
+        Kind::List => "quicklist",
         Kind::Hash | Kind::Set if item.is_heap() => "hashtable",
         Kind::SortedSet if item.is_heap() => "skiplist",
         Kind::Stream => "stream",
-        Kind::List | Kind::Hash | Kind::Set | Kind::SortedSet => "listpack",
+        Kind::Hash | Kind::Set | Kind::SortedSet => "listpack",
     }
 }
 

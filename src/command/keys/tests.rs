@@ -232,7 +232,7 @@ fn facts_about_a_value() {
         ("object encoding a", "$6 embstr"),
         (&format!("set a {long}"), "+OK"),
         ("OBJECT ENCODING a", "$3 raw"),
-        ("object encoding l", "$8 listpack"),
+        ("object encoding l", "$9 quicklist"),
         ("object refcount a", ":1"),
         ("object encoding x", "$-1"),
         ("object refcount x", "$-1"),

@@ -163,6 +163,25 @@ pub(super) static LINES: &[(&str, &str)] = &[
     ("hsetex", "key condition:[FNX|FXX] expiration:[EX seconds|PX milliseconds|EXAT unix-time-seconds\
                 |PXAT unix-time-milliseconds|KEEPTTL] fields:(FIELDS numfields data:(field value)...)"),
 
+    // Lists.
+    ("lpush", "key element..."),
+    ("rpush", "key element..."),
+    ("lpushx", "key element..."),
+    ("rpushx", "key element..."),
+    ("lpop", "key [count]"),
+    ("rpop", "key [count]"),
+    ("llen", "key"),
+    ("lrange", "key start stop"),
+    ("lindex", "key index"),
+    ("lset", "key index element"),
+    ("lrem", "key count element"),
+    ("ltrim", "key start stop"),
+    ("linsert", "key where:(BEFORE|AFTER) pivot element"),
+    ("lpos", "key element [RANK rank] [COUNT num-matches] [MAXLEN len]"),
+    ("lmove", "source destination wherefrom:(LEFT|RIGHT) whereto:(LEFT|RIGHT)"),
+    ("rpoplpush", "source destination"),
+    ("lmpop", "numkeys key... where:(LEFT|RIGHT) [COUNT count]"),
+
     // Sets.
     ("sadd", "key member..."),
     ("srem", "key member..."),

@@ -186,7 +186,7 @@ fn usual_kind(name: &str) -> Kind<'static> {
         "seconds" | "milliseconds" | "timeout" | "count" | "cursor" | "offset" | "start" | "end" | "bit"
         | "increment" | "decrement" | "index" | "index1" | "index2" | "db" | "destination-db"
         | "client-id" | "protover" | "numreplicas" | "version" | "min-length" | "numfields" | "numkeys"
-        | "limit" => Kind::Integer,
+        | "limit" | "stop" | "rank" | "num-matches" | "len" => Kind::Integer,
         "unix-time-seconds" | "unix-time-milliseconds" => Kind::UnixTime,
         "pattern" => Kind::Pattern,
         _ => Kind::String,

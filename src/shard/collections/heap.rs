@@ -5,6 +5,7 @@
 //! (a command over several sets, a `RENAME` to another shard). Nobody changes one that is shared: [`Heap::get_mut`]
 //! makes a copy first. Structures that have no item left wait in a line and are taken apart in slices.
 
+use crate::data::list::List;
 use crate::data::table::{Table, block_bytes};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub enum Structure {
     /// A hash or a set.
     Table(Table),
+    /// A list.
+    List(List),
 }
 
 impl Structure {
@@ -21,6 +24,7 @@ impl Structure {
     pub fn bytes(&self) -> usize {
         match self {
             Structure::Table(table) => table.bytes(),
+            Structure::List(list) => list.bytes(),
         }
     }
 
@@ -28,6 +32,7 @@ impl Structure {
     fn shed(&mut self, blocks_max: usize) -> bool {
         match self {
             Structure::Table(table) => table.shed(blocks_max),
+            Structure::List(list) => list.shed(blocks_max),
         }
     }
 
@@ -40,9 +45,40 @@ impl Structure {
     pub fn table(&self) -> &Table {
         match self {
             Structure::Table(table) => table,
+            Structure::List(_) => panic!("{NO_TABLE}"),
+        }
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn table_mut(&mut self) -> &mut Table {
+        match self {
+            Structure::Table(table) => table,
+            Structure::List(_) => panic!("{NO_TABLE}"),
+        }
+    }
+
+    /// The list that it is. Panics as `table` does.
+    #[inline]
+    pub fn list(&self) -> &List {
+        match self {
+            Structure::List(list) => list,
+            Structure::Table(_) => panic!("{NO_LIST}"),
+        }
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn list_mut(&mut self) -> &mut List {
+        match self {
+            Structure::List(list) => list,
+            Structure::Table(_) => panic!("{NO_LIST}"),
         }
     }
 }
+
+const NO_TABLE: &str = "the item of a hash or a set has a table";
+const NO_LIST: &str = "the item of a list has a list";
 
 impl std::fmt::Debug for Structure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -102,6 +138,12 @@ impl Heap {
             }
             None => bytes,
         }
+    }
+
+    /// A part that a structure has given up, to be freed in slices.
+    pub fn leave(&mut self, part: Structure) {
+        self.leaving_bytes += part.bytes();
+        self.leaving.push_back(part);
     }
 
     /// Frees up to so many blocks of what has no item. The bytes that this freed.

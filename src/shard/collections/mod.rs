@@ -1,6 +1,6 @@
-//! Collections in the store: what the item of a hash or a set holds, and how it changes.
+//! Collections in the store: what the item of a hash, a set or a list holds, and how it changes.
 //!
-//! A small one is the value of its item (`data::entries`, `data::ints`) and is changed there: the item makes room and
+//! A small one is the value of its item (`data::entries`, `data::ints`, `data::list::run`) and is changed there: the item makes room and
 //! what is behind the place moves. One that grows past the limits of [`Limits`] becomes a structure of [`heap`]; its
 //! item then holds 16 bytes, the structure's number and the memory that it takes, so that eviction can weigh it, and
 //! every change writes them anew, which also gives the item its new version. Structures are counted in the store's
@@ -11,6 +11,7 @@
 //! | `mod` | reading, whole values coming and going, small ones that grow |
 //! | `hash` | changes of hashes, and deadlines of fields |
 //! | `set` | changes of sets |
+//! | `list` | lists, to be read and changed |
 //! | `heap` | the structures, and taking them apart in slices |
 //! | `due` | which hashes have fields that die |
 //!
@@ -20,6 +21,7 @@
 pub mod due;
 mod hash;
 pub mod heap;
+pub mod list;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ mod tests;
 use super::{Item, Key, Kind, Meta, Shard};
 use crate::data::entries::{Builder, COMPACT_ENTRIES_MAX, Compact, DYING, Entry, NewEntry, Run, Splice};
 use crate::data::ints::{self, Ints};
+use crate::data::list::Fill;
 use crate::data::packed::{Element, Packed};
 use crate::data::table::Table;
 use crate::text::{Digits, parse_i64};
@@ -66,6 +69,8 @@ pub struct Limits {
     pub set_entries: usize,
     /// `set-max-listpack-value`.
     pub set_value_bytes: usize,
+    /// `list-max-listpack-size`.
+    pub list: Fill,
 }
 
 impl Default for Limits {
@@ -76,6 +81,7 @@ impl Default for Limits {
             set_ints: 512,
             set_entries: 128,
             set_value_bytes: 64,
+            list: Fill::of_parameter(-2),
         }
     }
 }
@@ -374,8 +380,14 @@ impl Shard {
 
     /// The grown collection of an item as bytes for another process: a mark, and the run of all entries.
     pub fn written(item: &Item<'_>, heap: &Heap) -> Vec<u8> {
-        let table = heap.get(handle_of(item)).table();
         let mut bytes = vec![WRITTEN];
+        let table = match &**heap.get(handle_of(item)) {
+            Structure::Table(table) => table,
+            Structure::List(list) => {
+                list.runs().for_each(|(run, _)| bytes.extend_from_slice(run.0));
+                return bytes;
+            }
+        };
         let (mut digits, mut value_digits) = (Digits::default(), Digits::default());
         for entry in table.iter() {
             let value = entry.value.map(|value| Packed::new(value.text(&mut value_digits)));
@@ -390,11 +402,15 @@ impl Shard {
 
     /// Whether bytes are those of a grown collection of this kind.
     pub fn is_written(kind: Kind, bytes: &[u8]) -> bool {
-        matches!(kind, Kind::Hash | Kind::Set) && bytes.first() == Some(&WRITTEN)
+        matches!(kind, Kind::Hash | Kind::Set | Kind::List) && bytes.first() == Some(&WRITTEN)
     }
 
     /// Takes a grown collection over from another process.
     pub fn adopt(&mut self, key: &Key<'_>, bytes: &[u8], meta: &Meta) -> Result<(), Refused> {
+        if meta.kind == Kind::List {
+            let list = list::of_written(&bytes[1..], self.limits.list);
+            return self.install_grown(key, Arc::new(Structure::List(list)), meta);
+        }
         let valued = meta.kind == Kind::Hash;
         let mut table = Table::new(self.store.hasher(), valued);
         let run = Run::new(&bytes[1..], valued);
@@ -435,7 +451,11 @@ impl Shard {
 
     /// The small form of a grown collection, if the limits allow it.
     fn small_form(&self, kind: Kind, structure: &Structure) -> Option<Vec<u8>> {
-        let (table, limits) = (structure.table(), &self.limits);
+        let limits = &self.limits;
+        let table = match structure {
+            Structure::Table(table) => table,
+            Structure::List(list) => return list::small_form(list, limits.list),
+        };
         if kind == Kind::Set {
             if table.len() <= limits.set_ints {
                 let numbers = table.iter().map(|entry| match entry.field {
@@ -469,7 +489,17 @@ impl Shard {
             }
             View::Table(_) => unreachable!("bytes are no table"),
         };
-        self.install_grown(key, Arc::new(Structure::Table(table)), &meta)?;
+        self.install_held(key, Structure::Table(table), &meta)
+    }
+
+    /// Puts a new structure under a key. Its number.
+    pub(super) fn install_held(
+        &mut self,
+        key: &Key<'_>,
+        structure: Structure,
+        meta: &Meta,
+    ) -> Result<u64, Refused> {
+        self.install_grown(key, Arc::new(structure), meta)?;
         match self.held(key) {
             Held::Grown(handle) => Ok(handle),
             _ => unreachable!("it was installed just now"),
@@ -480,14 +510,18 @@ impl Shard {
     pub(super) fn found_grown(&mut self, key: &Key<'_>, kind: Kind) -> Result<u64, Refused> {
         let table = Table::new(self.store.hasher(), kind == Kind::Hash);
         let meta = Meta { kind, ..Meta::default() };
-        self.install_grown(key, Arc::new(Structure::Table(table)), &meta)?;
-        match self.held(key) {
-            Held::Grown(handle) => Ok(handle),
-            _ => unreachable!("it was installed just now"),
-        }
+        self.install_held(key, Structure::Table(table), &meta)
     }
 
     // -- changes
+
+    /// Gives a small collection other bytes; what stands beside it stays.
+    pub(super) fn rewrite(&mut self, key: &Key<'_>, bytes: &[u8]) -> Result<(), Refused> {
+        let now = self.now.unix_ms;
+        let value = self.store.resize(key, bytes.len(), now)?.expect("the item was there just now");
+        value.copy_from_slice(bytes);
+        Ok(())
+    }
 
     /// Makes room in the value of a small collection, which has `before` bytes, or takes some out. The whole value;
     /// what was inserted is the caller's to write. A value that gets shorter is never refused, unless somebody reads it from where it is.
@@ -512,10 +546,20 @@ impl Shard {
 
     /// Changes a grown hash or set, counts what it takes now, and gives its item a new version.
     pub(super) fn edit<R>(&mut self, key: &Key<'_>, handle: u64, change: impl FnOnce(&mut Table) -> R) -> R {
+        self.edit_structure(key, handle, |structure| change(structure.table_mut()))
+    }
+
+    /// The same for structures of every kind.
+    pub(super) fn edit_structure<R>(
+        &mut self,
+        key: &Key<'_>,
+        handle: u64,
+        change: impl FnOnce(&mut Structure) -> R,
+    ) -> R {
         let before = self.heap.get(handle).bytes();
-        let Structure::Table(table) = self.heap.get_mut(handle);
-        let result = change(table);
-        let after = table.bytes();
+        let structure = self.heap.get_mut(handle);
+        let result = change(structure);
+        let after = structure.bytes();
         self.store.charge(after as i64 - before as i64);
         if let Some(value) = self.store.value_mut(key, self.now.unix_ms) {
             value.copy_from_slice(&handle_value(handle, after));

@@ -188,14 +188,6 @@ impl Shard {
         self.set_remove(key, &member)?;
         Ok(Some(member))
     }
-
-    /// Gives a small collection other bytes; what stands beside it stays.
-    fn rewrite(&mut self, key: &Key<'_>, bytes: &[u8]) -> Result<(), Refused> {
-        let now = self.now.unix_ms;
-        let value = self.store.resize(key, bytes.len(), now)?.expect("the item was there just now");
-        value.copy_from_slice(bytes);
-        Ok(())
-    }
 }
 
 fn new_member(field: Packed<'_>) -> NewEntry<'_> {

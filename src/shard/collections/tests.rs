@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::Now;
+use crate::data::list::End;
 use proptest::prelude::*;
 use slabs::{Hasher, Options, Policy, Store};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,14 @@ fn shard_with(options: &Options) -> Shard {
 /// A shard whose collections grow early, so that every change of form is met often.
 fn shard() -> Shard {
     let mut shard = shard_with(&Options { huge_pages: false, ..Options::default() });
-    shard.limits =
-        Limits { hash_entries: 6, hash_value_bytes: 20, set_ints: 5, set_entries: 7, set_value_bytes: 20 };
+    shard.limits = Limits {
+        hash_entries: 6,
+        hash_value_bytes: 20,
+        set_ints: 5,
+        set_entries: 7,
+        set_value_bytes: 20,
+        list: Fill { bytes: 60, entries: 9 },
+    };
     shard
 }
 
@@ -374,4 +381,141 @@ fn keys_that_have_gone_are_forgotten_by_the_list_of_what_is_due() {
         }
     }
     assert!(shard.due.len() < 300, "{}", shard.due.len());
+}
+
+// -- lists
+
+#[derive(Clone, Debug)]
+enum ListStep {
+    Push(u8, bool, Vec<Vec<u8>>),
+    Trim(u8, usize, usize),
+    Set(u8, usize, Vec<u8>),
+    Insert(u8, usize, Vec<u8>),
+    Remove(u8, Vec<u8>, usize, bool),
+    Move(u8, u8),
+    Written(u8),
+    Drop(u8),
+}
+
+fn list_step() -> impl Strategy<Value = ListStep> {
+    let key = || 0u8..3;
+    prop_oneof![
+        8 => (key(), any::<bool>(), prop::collection::vec(text(), 1..5))
+            .prop_map(|(k, front, texts)| ListStep::Push(k, front, texts)),
+        5 => (key(), 0usize..4, 0usize..4).prop_map(|(k, front, back)| ListStep::Trim(k, front, back)),
+        3 => (key(), any::<usize>(), text()).prop_map(|(k, at, text)| ListStep::Set(k, at, text)),
+        3 => (key(), any::<usize>(), text()).prop_map(|(k, at, text)| ListStep::Insert(k, at, text)),
+        3 => (key(), text(), 1usize..4, any::<bool>())
+            .prop_map(|(k, text, most, front)| ListStep::Remove(k, text, most, front)),
+        1 => (key(), key()).prop_map(|(from, to)| ListStep::Move(from, to)),
+        1 => key().prop_map(ListStep::Written),
+        1 => key().prop_map(ListStep::Drop),
+    ]
+}
+
+fn elements(shard: &mut Shard, bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    if let Some(list) = shard.read_list(&key(bytes), true).unwrap() {
+        assert!(list.len() > 0);
+        let mut digits = Digits::default();
+        list.take(End::Front, usize::MAX, |element| found.push(element.text(&mut digits).to_vec()));
+        assert_eq!(found.len(), list.len());
+        assert_eq!(list.at_end(End::Back).unwrap().text(&mut digits), found.last().unwrap());
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn lists_are_sequences_through_every_change_of_form(steps in prop::collection::vec(list_step(), 1..200)) {
+        let mut shard = shard();
+        let mut twins = vec![Vec::<Vec<u8>>::new(); 3];
+        let end = |front: bool| if front { End::Front } else { End::Back };
+        for step in steps {
+            match step {
+                ListStep::Push(k, front, texts) => {
+                    let twin = &mut twins[k as usize];
+                    for text in &texts {
+                        twin.insert(if front { 0 } else { twin.len() }, text.clone());
+                    }
+                    let len = twin.len();
+                    let texts = texts.iter().map(Vec::as_slice);
+                    prop_assert_eq!(shard.list_push(&key(KEYS[k as usize]), end(front), texts).unwrap(), len);
+                }
+                ListStep::Trim(k, front, back) => {
+                    shard.list_drop(&key(KEYS[k as usize]), front, back).unwrap();
+                    let twin = &mut twins[k as usize];
+                    let front = front.min(twin.len());
+                    let stop = (twin.len() - back.min(twin.len())).max(front);
+                    *twin = twin[front..stop].to_vec();
+                }
+                ListStep::Set(k, at, text) if !twins[k as usize].is_empty() => {
+                    let at = at % twins[k as usize].len();
+                    shard.list_set(&key(KEYS[k as usize]), at, &text).unwrap();
+                    twins[k as usize][at] = text;
+                }
+                ListStep::Insert(k, at, text) if !twins[k as usize].is_empty() => {
+                    let at = at % (twins[k as usize].len() + 1);
+                    shard.list_insert(&key(KEYS[k as usize]), at, &text).unwrap();
+                    twins[k as usize].insert(at, text);
+                }
+                ListStep::Set(..) | ListStep::Insert(..) => {}
+                ListStep::Remove(k, text, most, front) => {
+                    let twin = &mut twins[k as usize];
+                    let mut places: Vec<usize> = (0..twin.len()).filter(|at| twin[*at] == text).collect();
+                    if !front {
+                        places.reverse();
+                    }
+                    places.truncate(most);
+                    let removed = shard.list_remove(&key(KEYS[k as usize]), &text, most, end(front)).unwrap();
+                    prop_assert_eq!(removed, places.len());
+                    places.sort_unstable();
+                    places.into_iter().rev().for_each(|at| drop(twin.remove(at)));
+                }
+                ListStep::Move(from, to) => {
+                    let (from_key, to_key) = (key(KEYS[from as usize]), key(KEYS[to as usize]));
+                    let item = shard.store.peek(&from_key, shard.now_ms());
+                    if let Some((payload, meta)) = item.map(|item| Shard::gather(&item, &shard.heap, true)) {
+                        shard.install(&to_key, payload, &meta).unwrap();
+                        twins[to as usize] = twins[from as usize].clone();
+                    }
+                }
+                ListStep::Written(k) => {
+                    let at = key(KEYS[k as usize]);
+                    let item = shard.store.peek(&at, shard.now_ms()).filter(|item| item.is_heap());
+                    let Some(item) = item else { continue };
+                    let (bytes, meta) = (Shard::written(&item, &shard.heap), item.meta());
+                    prop_assert!(Shard::is_written(Kind::List, &bytes));
+                    shard.adopt(&at, &bytes, &Meta { heap: false, ..meta }).unwrap();
+                }
+                ListStep::Drop(k) => {
+                    let now = shard.now_ms();
+                    shard.store.remove(&key(KEYS[k as usize]), now);
+                    twins[k as usize].clear();
+                }
+            }
+            for (bytes, twin) in KEYS.iter().zip(&twins) {
+                prop_assert_eq!(&elements(&mut shard, bytes), twin);
+            }
+            shed_all(&mut shard);
+            check_ledger(&shard, &KEYS);
+        }
+    }
+}
+
+#[test]
+fn what_a_long_list_loses_at_once_is_freed_in_slices() {
+    let mut shard = shard();
+    let texts: Vec<Vec<u8>> = (0..20_000).map(|number| format!("element:{number:05}").into_bytes()).collect();
+    shard.list_push(&key(b"a"), End::Back, texts.iter().map(Vec::as_slice)).unwrap();
+    let full = shard.store.ledger().heap;
+    shard.list_drop(&key(b"a"), 10_000, 9_990).unwrap();
+    assert!(shard.heap.is_leaving());
+    assert!(shard.store.ledger().heap + 50_000 > full);
+    assert_eq!(elements(&mut shard, b"a"), texts[10_000..10_010]);
+    assert!(shard.shed_structures(100));
+    shed_all(&mut shard);
+    check_ledger(&shard, &[b"a"]);
+    assert!(shard.store.ledger().heap < 10_000);
 }
