@@ -36,7 +36,7 @@ fn every_item_of_the_clients_database_is_dumped() {
 #[test]
 fn a_dump_tells_when_an_item_was_used_last() {
     let mut client = Client::new();
-    client.check(&[("set k 0 0 1\r\nx\r\n", "STORED\r\n")]);
+    client.check(&[("set k 0 0 1\r\nx", "STORED")]);
     let seconds = |client: &mut Client| {
         let dump = client.talk(b"lru_crawler metadump all\r\n");
         let (_, rest) = dump.split_once(" la=").expect("a time");
@@ -45,10 +45,10 @@ fn a_dump_tells_when_an_item_was_used_last() {
     };
     client.pass_ms(30_000);
     assert_eq!(seconds(&mut client), 0, "without uses it is the last change");
-    client.check(&[("mg k l\r\n", "HD l30\r\n")]);
+    client.check(&[("mg k l", "HD l30")]);
     client.pass_ms(5_000);
     assert_eq!(seconds(&mut client), 30, "who asks once has uses followed");
-    client.check(&[("get k\r\n", "VALUE k 0 1\r\nx\r\nEND\r\n")]);
+    client.check(&[("get k", "VALUE k 0 1\r\nx\r\nEND")]);
     client.pass_ms(5_000);
     assert_eq!(seconds(&mut client), 35);
 }
