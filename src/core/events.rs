@@ -211,7 +211,7 @@ impl Core {
         }
         while self.connections[id as usize].incoming.is_some() {
             if !self.serve_draft(id) {
-                return;
+                return self.go_on_receiving(id);
             }
         }
         let mut held = std::mem::take(&mut self.connections[id as usize].held);
@@ -228,6 +228,11 @@ impl Core {
             }
         }
         // Its buffers have changed, and are counted at the end of the turn.
+        self.go_on_receiving(id);
+    }
+
+    /// Has the driver receive again for a connection that is served again.
+    fn go_on_receiving(&mut self, id: SessionId) {
         self.mark_dirty(id);
         let connection = &mut self.connections[id as usize];
         if connection.paused && connection.serves() {

@@ -102,7 +102,20 @@ impl Core {
         if need > draft.len() {
             // In steps that grow with it, for a request of many arguments not to move for each.
             draft.expect(need + DRAFT_TAIL_BYTES.max(draft.len() / 16));
+            // What came while it waited belongs to it.
+            let mut held = std::mem::take(&mut connection.held);
+            let Some(taken) = draft.fill(held.rest()) else {
+                self.refuse_input(id);
+                return false;
+            };
+            if taken == held.len() {
+                self.pool.give(held.into_buffer());
+            } else {
+                held.pass(taken);
+                connection.held = held;
+            }
         }
+        let connection = &mut self.connections[id as usize];
         connection.incoming = Some(draft);
         if need as u64 > self.inputs_bytes_max {
             self.refuse_input(id);

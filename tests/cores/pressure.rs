@@ -6,7 +6,7 @@ use crate::world::{World, over_seeds};
 
 #[test]
 fn large_values_come_whole_and_leave_nothing_behind() {
-    over_seeds(60, |seed| {
+    over_seeds(100, |seed| {
         let mut world = World::new(seed, &[(b"maxmemory", b"1gb")]);
         let mut dice = Dice(seed ^ 0x6161);
         let mut name = 0;
