@@ -56,7 +56,7 @@
 //! ```
 //!
 //! Measured on a virtual machine with two cores on 2026-11-25, nothing else running; the ratios are medians of alternating
-//! rounds, of two runs. Two bars are missed, the first by little; both vary from run to run by as much:
+//! rounds, of four runs, which vary by a quarter. The first and the third bar are missed, the second and the fourth not safely met:
 //!
 //! | | value | bar |
 //! |---|---|---|
@@ -65,11 +65,11 @@
 //! | 100 B | 140.8 | 144 |
 //! | 256 B | 301.6 | 316 |
 //! | 1000 B | 1070.8 | 1100 |
-//! | get hit, 100,000 items | 1.01-1.05x | 1.0x |
-//! | get hit, 5,000,000 items of 100 B | 0.83-0.89x | 0.9x |
+//! | get hit, 100,000 items | 1.01-1.31x | 1.0x |
+//! | get hit, 5,000,000 items of 100 B | 0.83-0.95x | 0.9x |
 //! | the same in batches of 16 | 0.41-0.49x | 0.4x |
-//! | overwrite of the same size | 0.44x | 0.5x |
-//! | insert and evict at the limit | 1.13-1.23x | 1.5x |
+//! | overwrite of the same size | 0.44-0.65x | 0.5x |
+//! | insert and evict at the limit | 1.13-1.49x | 1.5x |
 //! | longest insert, get, remove (5,000,000 items, no page fault) | 5, 2, 5 us | 20 us |
 //! | 1,000,000 keys due among 4,000,000 others (slices of at most 0.13 ms) | 0.2 s of one core | 2 s |
 
