@@ -105,7 +105,6 @@ pub(crate) fn payload_offset(layout: u8) -> usize {
 /// A key to be compared with items: their lengths and databases are compared at once.
 pub(crate) struct Wanted<'a> {
     head: u64,
-    db: u8,
     key: &'a [u8],
 }
 
@@ -130,10 +129,9 @@ const STATE_SHIFT: usize = (STATE - VALUE_LEN) * 8;
 /// The same, and the flags of the layout byte, which are all 0 in an item without optional fields.
 const PLAIN_MASK: u64 = WANTED_MASK | (FIELDS as u64) << 40;
 
-/// In the four bytes from `DB` on: what an item without optional fields has, whose count of uses is full
-/// and whose value was read.
-const HOT_MASK: u32 = 0xff | (FIELDS as u32) << 8 | HOT;
-const HOT: u32 = ((FREQUENCY | FETCHED) as u32) << 16;
+/// The same with what an item has whose count of uses is full and whose value was read.
+const HOT_MASK: u64 = PLAIN_MASK | HOT;
+const HOT: u64 = ((FREQUENCY | FETCHED) as u64) << STATE_SHIFT;
 
 impl Match {
     /// Counts a use that reads the value. What is used often has a full count, and is not written to: the branch is
@@ -161,7 +159,7 @@ impl<'a> Wanted<'a> {
     /// The key of an item in this database. Longer keys than items can have are equal to none.
     #[inline]
     pub(crate) fn new(db: u8, key: &'a [u8]) -> Wanted<'a> {
-        Wanted { head: (key.len() as u64) << 16 ^ u64::from(db) << 32, db, key }
+        Wanted { head: (key.len() as u64) << 16 ^ u64::from(db) << 32, key }
     }
 }
 
@@ -548,16 +546,14 @@ impl Raw {
     /// The same for an item without optional fields whose count of uses is full, by one compare of its header.
     #[inline(always)]
     pub(crate) fn match_hot(self, wanted: &Wanted) -> Option<Match> {
-        let head: u32 = u32::from_le(self.load(DB));
-        let hot = u32::from(wanted.db) | HOT;
+        let head = u64::from_le(self.load(VALUE_LEN));
         let payload = self.0.as_ptr().wrapping_add(HEADER_BYTES);
-        (head & HOT_MASK == hot && self.key_len() == wanted.key.len() && same_bytes(payload, wanted.key))
-            .then_some(Match {
-                raw: self,
-                payload,
-                plain: true,
-                head: u64::from(self.load::<u16>(VALUE_LEN)),
-            })
+        (head & HOT_MASK == wanted.head | HOT && same_bytes(payload, wanted.key)).then_some(Match {
+            raw: self,
+            payload,
+            plain: true,
+            head,
+        })
     }
 
     /// The item's parts that a reader wants, if it is the item of that key. An item without optional fields is told
