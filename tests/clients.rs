@@ -13,7 +13,7 @@ struct Server {
 
 impl Server {
     fn start(threads: u16) -> Server {
-        let (port, memcache_port) = (free_port(), free_port());
+        let [port, memcache_port] = free_ports();
         let arguments = [
             ("--port", port.to_string()),
             ("--memcache_port", memcache_port.to_string()),
@@ -60,9 +60,10 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it is bound").port()
+/// Two, held at once, so that they differ.
+fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("there is a free port"));
+    listeners.map(|listener| listener.local_addr().expect("it is bound").port())
 }
 
 #[test]

@@ -4,6 +4,7 @@ Readiness is observed by connecting, the end by waiting for the process. Ports a
 """
 
 import ctypes
+import itertools
 import os
 import pathlib
 import signal
@@ -19,10 +20,24 @@ STOP_TIMEOUT_S = 20
 REPLY_TIMEOUT_S = 20
 
 
+# Below the ports that the kernel gives to outgoing connections, so that only other tests can take one meanwhile; each
+# process of a run starts somewhere else and hands out none twice in a row.
+PORTS_MIN, PORTS_MAX = 10_000, 32_000
+_ports = itertools.cycle(range(PORTS_MIN, PORTS_MAX))
+for _ in range(os.getpid() * 977 % (PORTS_MAX - PORTS_MIN)):
+    next(_ports)
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in _ports:
+        with socket.socket() as probe:
+            # As the servers bind: a port whose last connections have only just ended is free to them.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def connect(port, timeout_s=REPLY_TIMEOUT_S):
