@@ -8,9 +8,10 @@ mod file;
 mod help;
 pub mod host;
 
-use crate::parameters::{Host, Parameters, Refusal, table};
+use crate::parameters::{Host, Name, Parameters, Refusal, table};
 use std::ffi::OsString;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 pub use help::help;
 
@@ -40,6 +41,21 @@ struct Setting {
 /// Reads the process's own arguments and environment.
 pub fn from_env_and_args() -> Result<Start, String> {
     load(std::env::args_os().skip(1), std::env::vars_os(), host::detect())
+}
+
+/// Makes `dir` the working directory, before any other file is opened. The error names the flag and the directory.
+pub fn enter_directory(parameters: &Parameters) -> Result<(), String> {
+    let path = PathBuf::from(OsString::from_vec(parameters.text(Name::Dir)));
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let name = Name::Dir.row().text;
+    let entered = std::env::set_current_dir(&path).and_then(|()| std::env::current_dir());
+    let there = entered.map_err(|error| format!("--{name} {}: {error}", path.display()))?;
+    // What CONFIG GET shows is not relative to itself.
+    parameters
+        .set_at_start(name, there.as_os_str().as_bytes())
+        .map_err(|refusal| format!("--{name}: {}", refusal.reason()))
 }
 
 /// Reads arguments (without the program's name) and environment on a machine like `host`.
@@ -85,7 +101,6 @@ fn apply(parameters: &Parameters, setting: &Setting) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::Name;
     use std::io::Write as _;
 
     const HOST: Host = Host { cores: 2, memory_bytes: 1 << 30 };
