@@ -33,7 +33,8 @@ def run(*argv, **options):
 
 
 def cargo_deb():
-    beside = server.ROOT / "target/tools/bin/cargo-deb"
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", server.ROOT / "target"))
+    beside = target / "tools/bin/cargo-deb"
     return beside if beside.exists() else shutil.which("cargo-deb")
 
 
