@@ -17,12 +17,13 @@ COPY . .
 RUN cargo build --release --locked --bin larder
 
 FROM debian:bookworm-slim
-RUN groupadd --system --gid 999 larder \
-    && useradd --system --uid 999 --gid larder --home-dir /var/lib/larder --create-home --shell /usr/sbin/nologin larder
+RUN groupadd --gid 11211 larder \
+    && useradd --uid 11211 --gid larder --home-dir /var/lib/larder --create-home --shell /usr/sbin/nologin larder
 COPY --from=build /src/target/release/larder /usr/bin/larder
 COPY packaging/larder.conf /etc/larder/larder.conf
 COPY LICENSE /usr/share/doc/larder/LICENSE
-USER larder
+# By number, so that Kubernetes knows that it is not root.
+USER 11211:11211
 WORKDIR /var/lib/larder
 EXPOSE 6379 11211
 # Inside its own network namespace loopback would reach nobody. Set --requirepass before others can reach the ports.

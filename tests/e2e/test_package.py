@@ -1,7 +1,7 @@
 """The Debian package: built by `cargo deb` from the binary under test, installed, used, removed and purged, by dpkg and
 the package's own scripts, in a root that is a copy-on-write view of this machine's.
 
-Where mount namespaces or overlays are not permitted there is no such root; then these tests say so and are skipped.
+Where mount namespaces or overlays are not permitted there is no such root; then the test says so and is skipped.
 """
 
 import configparser
@@ -38,14 +38,14 @@ def cargo_deb():
     return beside if beside.exists() else shutil.which("cargo-deb")
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
+@pytest.fixture
+def package(tmp_path):
     """The .deb, with the binary under test where the manifest looks for it."""
     tool = cargo_deb()
     if tool is None:
         pytest.skip("there is no cargo-deb: tests/run installs it")
-    target = tmp_path_factory.mktemp("target")
-    (target / "release").mkdir()
+    target = tmp_path / "target"
+    (target / "release").mkdir(parents=True)
     shutil.copy(server.BINARY, target / "release/larder")
     run("strip", "--strip-unneeded", target / "release/larder")
     made = target / "larder.deb"
@@ -96,12 +96,12 @@ class Root:
         self.keeper.wait(TIMEOUT_S)
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
+@pytest.fixture
+def root(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("a root of its own needs root")
     # An overlay's upper directory cannot lie on an overlay; /dev/shm is memory everywhere.
-    parent = pathlib.Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else tmp_path_factory.mktemp("root")
+    parent = pathlib.Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else tmp_path
     directory = parent / f"larder-root-{os.getpid()}"
     directory.mkdir()
     made = Root(directory)
@@ -122,7 +122,8 @@ def unit(text):
     return parser
 
 
-def test_the_package_has_what_its_manifest_says(package):
+def contents(package):
+    """Everything that the manifest names is there."""
     names = run("dpkg-deb", "--contents", package)
     for path in [
         "usr/bin/larder",
@@ -142,6 +143,7 @@ def test_the_package_has_what_its_manifest_says(package):
 
 
 def test_it_is_installed_used_and_goes_without_a_trace(package, root):
+    contents(package)
     before = set(root.run("find", "/etc", "/usr/bin", "/usr/lib/systemd", "/var/lib/systemd").split("\n"))
     with open(package, "rb") as archive:
         root.run("sh", "-c", "cat > /larder.deb", stdin=archive)

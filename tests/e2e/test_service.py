@@ -267,7 +267,7 @@ def test_the_log_at_its_most_talkative_has_no_secrets_in_it(start):
         client.makefile("rb").read()
     server.eventually("all are gone", lambda: running.process.output().count("is gone") >= 4)
     log = running.process.output()
-    assert "failed to authenticate" in log and "protocol error" in log
+    assert "sets requirepass\n" in log and "failed to authenticate" in log and "protocol error" in log
     assert [secret for secret in SECRETS if secret in log] == []
 
 
