@@ -58,14 +58,15 @@
 //! | layer | modules | knows |
 //! |---|---|---|
 //! | 0 | `slabs` (workspace crate) | memory only: no I/O, no clock, no threads |
-//! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`], [`pieces`] | plain values |
+//! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`], [`pieces`], [`seldom`] | plain values |
 //! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`reactor`] | not each other |
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
 //! | 5 | [`mesh`] (mail), [`transaction`] (several shards) | command, shard |
 //! | 6 | [`connection`], [`persist`] (warm restart), [`console`] (HTTP) | the bytes of one client, of one file; what operators look at |
 //! | 7 | [`core`] (the state machine and its loop) | the only place where an effect becomes an action |
-//! | 8 | [`config`], [`logging`], [`server`], `main` | boot, signals, shutdown; nothing below imports them |
+//! | 8 | [`config`], [`logging`], [`service`] (systemd) | what stands around the process; nothing below imports them |
+//! | 9 | [`server`], `main`, `manual` (pages, by tests) | boot, signals, shutdown; what is written from the tables |
 //!
 //! # Collections
 //!
@@ -84,6 +85,8 @@ pub mod core;
 pub mod data;
 pub mod limits;
 pub mod logging;
+#[cfg(test)]
+mod manual;
 pub mod mesh;
 pub mod metrics;
 pub mod parameters;
@@ -91,7 +94,9 @@ pub mod persist;
 pub mod pieces;
 pub mod protocol;
 pub mod reactor;
+pub mod seldom;
 pub mod server;
+pub mod service;
 pub mod session;
 pub mod shard;
 pub mod shared;

@@ -1,6 +1,8 @@
 //! Every bound of the server in one place, each with its reason. What a user may set is in
 //! `parameters`; what stands here is fixed.
 
+use std::time::Duration;
+
 /// Requests of one connection that are looked up together so that their memory is fetched in
 /// parallel. More gains nothing: a core has about this many outstanding cache misses.
 pub const BATCH_REQUESTS_MAX: usize = 32;
@@ -81,8 +83,8 @@ pub const BUFFER_SHARE: u64 = 16;
 /// But at least this much, so that a small cache serves some clients with large values.
 pub const BUFFERS_BYTES_MIN: u64 = 16 << 20;
 
-/// Clients that are closed for their buffers are logged once in so long: a flood of them is not to be one of lines.
-pub const SHED_LOG_US: u64 = 1_000_000;
+/// A core that has not turned for less than this may just have nothing to do: with `hz 1` it turns once a second.
+pub const CORE_SILENCE: Duration = Duration::from_millis(2_500);
 
 /// Mails between two cores that may be under way; a full ring holds back reading from clients.
 pub const MESH_RING_MAILS: usize = 4096;

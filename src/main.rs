@@ -1,6 +1,6 @@
 //! Boot of the `larder` binary.
 
-use larder::config::{Start, from_env_and_args};
+use larder::config::{self, Start, from_env_and_args};
 use larder::{logging, server};
 use std::process::ExitCode;
 
@@ -13,11 +13,15 @@ fn main() -> ExitCode {
         }
         Err(line) => return failed(&line),
     };
-    if let Err(line) = logging::open(&parameters) {
+    if let Err(line) = config::enter_directory(&parameters) {
         return failed(&line);
     }
+    let log = match logging::open(&parameters) {
+        Ok(log) => log,
+        Err(line) => return failed(&line),
+    };
     warnings.iter().for_each(|line| log::warn!("{line}"));
-    match server::run(parameters) {
+    match server::run(parameters, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => failed(&line),
     }

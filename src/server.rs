@@ -3,10 +3,13 @@
 use crate::clock::Now;
 use crate::core::{Core, DOOR_MEMCACHE, DOOR_RESP, Mail};
 use crate::limits::MESH_RING_MAILS;
+use crate::logging::Log;
 use crate::mesh::Mesh;
 use crate::parameters::{Name, Parameters, bytes};
 use crate::persist::{self, Feed, Saver};
 use crate::reactor::{self, Door, Driver, Reactor, Waker, bind};
+use crate::service::Manager;
+use crate::service::sockets::{self, Given};
 use crate::shard::Shard;
 use crate::shared::Shared;
 use crate::users::Users;
@@ -52,8 +55,8 @@ struct Boot {
     saver: Option<Arc<Saver>>,
 }
 
-/// Serves until a signal or `SHUTDOWN`. The error is one line that names what is at fault.
-pub fn run(parameters: Parameters) -> Result<(), String> {
+/// Serves until a signal or `SHUTDOWN`. The error is one line that names what is at fault. `log` is that which lines go to.
+pub fn run(parameters: Parameters, log: Log) -> Result<(), String> {
     let started = now();
     // First of all: from here on a signal is kept until there is somebody to stop.
     let signals =
@@ -61,18 +64,22 @@ pub fn run(parameters: Parameters) -> Result<(), String> {
     slabs::return_freed_values();
     let cores = parameters.threads();
     let seeds = random_seeds()?;
+    // Before anything else is opened: these have numbers that are known beforehand.
+    let mut given = sockets::take(&parameters)?;
+    let manager = Arc::new(Manager::from_env(&parameters));
     let users = read_users(&parameters)?;
-    let mut listeners = Some(listen(&parameters)?);
+    let mut listeners = listen(&parameters, &given)?;
     let mut files = SocketFiles::default();
-    if let Some(listeners) = &mut listeners {
-        listeners.extend(listen_unix(&parameters, &mut files)?);
-    }
+    listeners.extend(listen_unix(&parameters, &given, &mut files)?);
+    listeners.append(&mut given.listeners);
+    let mut listeners = Some(listeners);
+    let _pid_file = PidFile::write(&parameters)?;
     raise_descriptor_limit(&parameters);
     let shared = Arc::new(Shared::new(parameters, cores, started, seeds));
     if let Some(users) = users {
         shared.set_memcache_users(users);
     }
-    announce(&shared);
+    announce(&shared, &given);
     let (ready, all_ready) = channel();
     let (mut threads, mut starts, mut feeds) = (Vec::new(), Vec::new(), Vec::new());
     let warm_file = warm_restart_file(&shared.parameters);
@@ -109,16 +116,20 @@ pub fn run(parameters: Parameters) -> Result<(), String> {
         wakers[index as usize] = Some(waker);
     }
     let wakers: Vec<Waker> = wakers.into_iter().flatten().collect();
-    stop_on_signals(signals, shared.clone(), wakers.clone())?;
+    stop_on_signals(signals, shared.clone(), wakers.clone(), manager.clone(), log)?;
+    let _watchdog = manager.watch(shared.clone())?;
     for start in starts {
         start.send(wakers.clone()).map_err(|_| "a core has panicked at start".to_string())?;
     }
     if let Some(driver) = shared.driver.get() {
         log::info!("ready to serve; I/O driver {driver}");
+        manager.tell("READY=1", &format!("serves with {} threads, I/O driver {driver}", shared.cores()));
     }
     for thread in threads {
         thread.join().map_err(|_| "a core has panicked".to_string())??;
     }
+    // A client may have stopped the server; then the manager has not heard of it.
+    manager.tell("STOPPING=1", "stops");
     if let (Some(saver), Some(path)) = (saver, warm_file) {
         warm_end(&path, &saver);
     }
@@ -232,12 +243,12 @@ fn shard(boot: &Boot) -> Result<Shard, String> {
 }
 
 /// All listening sockets. They are opened before anything else: a port in use is the commonest mistake.
-fn listen(parameters: &Parameters) -> Result<Vec<(OwnedFd, Door)>, String> {
+fn listen(parameters: &Parameters, given: &Given) -> Result<Vec<(OwnedFd, Door)>, String> {
     let mut listeners = Vec::new();
     let backlog = parameters.number(Name::TcpBacklog) as u32;
     for (name, door) in [(Name::Port, DOOR_RESP), (Name::MemcachePort, DOOR_MEMCACHE)] {
         let port = parameters.number(name) as u16;
-        if port == 0 {
+        if port == 0 || given.covers(name) {
             continue;
         }
         for address in parameters.addresses() {
@@ -252,14 +263,18 @@ fn listen(parameters: &Parameters) -> Result<Vec<(OwnedFd, Door)>, String> {
 }
 
 /// Listening Unix sockets. Their files go with `files`.
-fn listen_unix(parameters: &Parameters, files: &mut SocketFiles) -> Result<Vec<(OwnedFd, Door)>, String> {
+fn listen_unix(
+    parameters: &Parameters,
+    given: &Given,
+    files: &mut SocketFiles,
+) -> Result<Vec<(OwnedFd, Door)>, String> {
     let mut listeners = Vec::new();
     for (name, mode, door) in [
         (Name::Unixsocket, Name::Unixsocketperm, DOOR_RESP),
         (Name::MemcacheUnixsocket, Name::MemcacheUnixsocketperm, DOOR_MEMCACHE),
     ] {
         let path = PathBuf::from(OsString::from_vec(parameters.text(name)));
-        if path.as_os_str().is_empty() {
+        if path.as_os_str().is_empty() || given.covers(name) {
             continue;
         }
         let listener = bind::unix(&path, parameters.number(mode) as u32);
@@ -293,6 +308,30 @@ impl Drop for SocketFiles {
     }
 }
 
+/// The file with the process's number, removed at the end.
+struct PidFile(PathBuf);
+
+impl PidFile {
+    /// Writes it where `pidfile` says. The error names the flag and the file.
+    fn write(parameters: &Parameters) -> Result<Option<PidFile>, String> {
+        let path = PathBuf::from(OsString::from_vec(parameters.text(Name::Pidfile)));
+        if path.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let written = fs::write(&path, format!("{}\n", std::process::id()));
+        written.map_err(|error| format!("--{} {}: {error}", Name::Pidfile.row().text, path.display()))?;
+        Ok(Some(PidFile(path)))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            log::warn!("{}: {error}", self.0.display());
+        }
+    }
+}
+
 /// The users of memcached's protocols, if a file names them. The error names the flag and the file.
 fn read_users(parameters: &Parameters) -> Result<Option<Users>, String> {
     let path = PathBuf::from(OsString::from_vec(parameters.text(Name::MemcacheAuthFile)));
@@ -318,21 +357,25 @@ fn reload_users(shared: &Shared) {
 }
 
 /// First lines of the log: what an operator looks for.
-fn announce(shared: &Shared) {
+fn announce(shared: &Shared, given: &Given) {
     let parameters = &shared.parameters;
     log::info!("larder {} starts, process {}", env!("CARGO_PKG_VERSION"), std::process::id());
     let bind = String::from_utf8_lossy(&parameters.text(Name::Bind)).into_owned();
     for (name, what) in [(Name::Port, "Redis"), (Name::MemcachePort, "memcached")] {
         match parameters.number(name) {
             0 => log::info!("no port for {what} clients (--{} 0)", name.row().text),
+            _ if given.covers(name) => {}
             port => log::info!("{what} clients: port {port} on {bind}"),
         }
     }
     for (name, what) in [(Name::Unixsocket, "Redis"), (Name::MemcacheUnixsocket, "memcached")] {
         let path = parameters.text(name);
-        if !path.is_empty() {
+        if !path.is_empty() && !given.covers(name) {
             log::info!("{what} clients: Unix socket {}", String::from_utf8_lossy(&path));
         }
+    }
+    if !given.names.is_empty() {
+        log::info!("sockets of the service manager: {}", given.names.join(", "));
     }
     let policy = parameters.policy_name();
     let memory = bytes::human(parameters.maxmemory_bytes());
@@ -357,12 +400,23 @@ fn raise_descriptor_limit(parameters: &Parameters) {
 }
 
 /// SIGTERM, SIGINT and SIGUSR1 (memcached's for a warm restart) stop the server; a second one at once. SIGHUP has the
-/// file of users read again.
-fn stop_on_signals(mut signals: Signals, shared: Arc<Shared>, wakers: Vec<Waker>) -> Result<(), String> {
+/// file of users read again, and the log's file opened anew.
+fn stop_on_signals(
+    mut signals: Signals,
+    shared: Arc<Shared>,
+    wakers: Vec<Waker>,
+    manager: Arc<Manager>,
+    log: Log,
+) -> Result<(), String> {
     let wait = move || {
         for signal in signals.forever() {
             if signal == SIGHUP {
+                manager.tell("RELOADING=1", "reads its files again");
+                if log.reopen() {
+                    log::info!("SIGHUP: the log's file is opened anew");
+                }
                 reload_users(&shared);
+                manager.tell("READY=1", "serves");
                 continue;
             }
             if shared.stopping.swap(true, Ordering::AcqRel) {
@@ -370,6 +424,7 @@ fn stop_on_signals(mut signals: Signals, shared: Arc<Shared>, wakers: Vec<Waker>
                 std::process::exit(1);
             }
             log::info!("signal {signal}: stopping");
+            manager.tell("STOPPING=1", "stops");
             wakers.iter().for_each(Waker::wake);
         }
     };

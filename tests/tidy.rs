@@ -287,3 +287,64 @@ fn tests_do_not_sleep() {
     }
     nothing_wrong(complaints);
 }
+
+/// Every parameter that can be set has an effect: its name is read by code that the server is built from, directly or by a
+/// method of the parameters' own. (One that is not in the table cannot be read: it has no name.)
+#[test]
+fn every_parameter_is_read_somewhere() {
+    let built: Vec<Source> = sources(&["src"], "rs").into_iter().filter(|source| !source.is_test()).collect();
+    let (own, others): (Vec<&Source>, Vec<&Source>) =
+        built.iter().partition(|source| source.path.starts_with("src/parameters/"));
+    let read = |source: &&Source, what: &str| {
+        source.built_code().any(|(_, line)| {
+            line.match_indices(what).any(|(at, _)| {
+                !line[at + what.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+            })
+        })
+    };
+    let mut complaints = Vec::new();
+    for row in larder::parameters::TABLE.iter().filter(|row| !row.kind.is_fixed()) {
+        let name = format!("Name::{:?}", row.name);
+        let by_method = || {
+            let table = own.iter().find(|source| source.path == "src/parameters/mod.rs");
+            let methods = table.map(|table| methods_with(table, &name)).unwrap_or_default();
+            methods.iter().any(|method| others.iter().any(|source| read(source, &format!(".{method}"))))
+        };
+        if !others.iter().any(|source| read(source, &name)) && !by_method() {
+            complaints.push(format!("{} ({name}) is read nowhere", row.text));
+        }
+    }
+    nothing_wrong(complaints);
+}
+
+/// The methods in whose code a text stands.
+fn methods_with<'a>(source: &'a Source, text: &str) -> Vec<&'a str> {
+    let mut methods = Vec::new();
+    let mut method = "";
+    for (_, line) in source.built_code() {
+        if let Some((_, rest)) = line.split_once("fn ") {
+            method = rest.split(['(', '<']).next().unwrap_or_default();
+        }
+        if line.contains(text) {
+            methods.push(method);
+        }
+    }
+    methods
+}
+
+/// What the environment says comes in by the configuration, whose names are those of the table, and by what a service
+/// manager hands over.
+#[test]
+fn the_environment_is_read_in_two_places() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src"], "rs").iter().filter(|source| !source.is_test()) {
+        let allowed =
+            ["src/config/mod.rs", "src/service/mod.rs", "src/service/sockets.rs", "src/manual/mod.rs"];
+        for (line, _) in source.built_code().filter(|(_, code)| code.contains("env::var")) {
+            if !allowed.contains(&source.path.as_str()) {
+                complaints.push(format!("{}:{line}: reads the environment", source.path));
+            }
+        }
+    }
+    nothing_wrong(complaints);
+}

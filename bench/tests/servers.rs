@@ -76,7 +76,8 @@ impl Larder {
         let start =
             larder::config::load(args.into_iter(), std::iter::empty(), larder::config::host::detect());
         let Ok(larder::config::Start::Run { parameters, .. }) = start else { panic!("{start:?}") };
-        let thread = std::thread::spawn(move || larder::server::run(*parameters));
+        let thread =
+            std::thread::spawn(move || larder::server::run(*parameters, larder::logging::Log::default()));
         await_server(resp, || !thread.is_finished());
         Larder { resp, memcache, thread: Some(thread) }
     }

@@ -8,9 +8,10 @@ mod file;
 mod help;
 pub mod host;
 
-use crate::parameters::{Host, Parameters, Refusal, table};
+use crate::parameters::{Host, Name, Parameters, Refusal, table};
 use std::ffi::OsString;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 pub use help::help;
 
@@ -40,6 +41,21 @@ struct Setting {
 /// Reads the process's own arguments and environment.
 pub fn from_env_and_args() -> Result<Start, String> {
     load(std::env::args_os().skip(1), std::env::vars_os(), host::detect())
+}
+
+/// Makes `dir` the working directory, before any other file is opened. The error names the flag and the directory.
+pub fn enter_directory(parameters: &Parameters) -> Result<(), String> {
+    let path = PathBuf::from(OsString::from_vec(parameters.text(Name::Dir)));
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let name = Name::Dir.row().text;
+    let entered = std::env::set_current_dir(&path).and_then(|()| std::env::current_dir());
+    let there = entered.map_err(|error| format!("--{name} {}: {error}", path.display()))?;
+    // What CONFIG GET shows is not relative to itself.
+    parameters
+        .set_at_start(name, there.as_os_str().as_bytes())
+        .map_err(|refusal| format!("--{name}: {}", refusal.reason()))
 }
 
 /// Reads arguments (without the program's name) and environment on a machine like `host`.
@@ -85,7 +101,8 @@ fn apply(parameters: &Parameters, setting: &Setting) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::Name;
+    use crate::parameters::TABLE;
+    use crate::parameters::kind::Kind;
     use std::io::Write as _;
 
     const HOST: Host = Host { cores: 2, memory_bytes: 1 << 30 };
@@ -137,6 +154,44 @@ mod tests {
         assert_eq!(parameters.number(Name::Hz), 2);
         assert_eq!(parameters.number(Name::Timeout), 1);
         assert_eq!(parameters.file(), Some(file.0.as_path()));
+    }
+
+    /// A value that is allowed and is not the default.
+    fn another(kind: &Kind) -> String {
+        match *kind {
+            Kind::Integer { default, min, max } | Kind::Size { default, min, max } => {
+                (if default == max { min } else { max }).to_string()
+            }
+            Kind::Boolean { default, .. } => if default { "no" } else { "yes" }.into(),
+            Kind::Choice { default, of } => of[(default + 1) % of.len()].into(),
+            Kind::Threads { .. } => "3".into(),
+            Kind::Mode { .. } => "611".into(),
+            Kind::Memory => "100mb".into(),
+            Kind::Addresses { .. } => "127.0.0.2".into(),
+            Kind::OutputLimits => "normal 1 2 3".into(),
+            _ => "/somewhere".into(),
+        }
+    }
+
+    #[test]
+    fn every_parameter_is_set_by_flag_variable_and_line_in_any_spelling() {
+        let defaults = parameters(&[], &[]);
+        // `cache_mode` is shown by the policy.
+        for row in TABLE.iter().filter(|row| !row.kind.is_fixed() && row.name != Name::CacheMode) {
+            let value = another(&row.kind);
+            let (minus, underscore) = (row.text.replace('_', "-"), row.text.replace('-', "_").to_uppercase());
+            let file = Scratch::new(row.text, &format!("{minus} {value}\n"));
+            let by_flag = parameters(&[&format!("--{underscore}"), &value], &[]);
+            for set in [
+                parameters(&[&format!("--{minus}={value}")], &[]),
+                parameters(&[], &[(&format!("LARDER_{underscore}"), &value)]),
+                parameters(&[], &[(&format!("LARDER_{}", row.text), &value)]),
+                parameters(&[file.path()], &[]),
+            ] {
+                assert_eq!(set.show(row.name), by_flag.show(row.name), "{}", row.text);
+            }
+            assert_ne!(by_flag.show(row.name), defaults.show(row.name), "{}", row.text);
+        }
     }
 
     #[test]

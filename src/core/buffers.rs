@@ -12,7 +12,6 @@
 
 use super::Core;
 use crate::connection::{Closing, Connection, Holding};
-use crate::limits::SHED_LOG_US;
 use crate::metrics::{Counter, sum};
 use crate::parameters::OutputLimit;
 use crate::session::SessionId;
@@ -31,9 +30,6 @@ pub(super) struct Buffers {
     pub outbox: u64,
     /// What the driver receives into.
     pub receiving: u64,
-    /// When a closed client was last logged, `mono_us`, and how many were not since.
-    logged_us: u64,
-    unlogged: u64,
 }
 
 impl Buffers {
@@ -160,17 +156,7 @@ impl Core {
             Counter::QueryLimitDisconnections
         };
         self.metrics().add(counter, 1);
-        if self.buffers.logged_us != 0 && self.now.mono_us < self.buffers.logged_us + SHED_LOG_US {
-            self.buffers.unlogged += 1;
-            return;
-        }
-        self.buffers.logged_us = self.now.mono_us;
-        let others = std::mem::take(&mut self.buffers.unlogged);
-        let peer = self.sessions.get(id).map_or("", |session| &session.peer);
-        log::warn!(
-            "client {peer} is closed for its buffers: {output} bytes of replies that it has not read, {input} bytes of \
-             unfinished requests ({others} others were closed since the last of these lines)"
-        );
+        self.log_buffers(id, output, input);
     }
 
     /// What connections hold, as it was counted and as it is, for tests.

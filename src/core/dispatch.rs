@@ -186,7 +186,7 @@ impl Core {
         }
         if matches!(found, Found::UnknownCommand) && is_of_http(&args[0]) {
             // A browser or a proxy that was led here: its body is not to be taken for commands.
-            log::debug!("a client sends HTTP where it is not spoken: it is closed");
+            self.log_nonsense(id, "HTTP is not spoken here");
             let connection = &mut self.connections[id as usize];
             connection.closing = connection.closing.max(Closing::AfterReplies);
             self.mark_dirty(id);

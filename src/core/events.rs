@@ -17,7 +17,8 @@ impl Events for Core {
         self.refresh_now();
         if !self.shared.admit() {
             self.metrics().add(Counter::ConnectionsRejected, 1);
-            super::turn::refuse(descriptor, self.refusal(door));
+            self.log_crowd();
+            super::turn::refuse(descriptor, refusal(door));
             return;
         }
         // Each goes to the core with the fewest clients: those that stay long would lump otherwise.
@@ -110,6 +111,7 @@ impl Events for Core {
             };
             self.tell_of_client(id, Some(reason));
         }
+        self.log_client(id, "is gone");
         if let Some(mut session) = self.sessions.remove(id) {
             if session.watches != 0 {
                 self.shared.watchers.leave(session.watches);
@@ -132,11 +134,18 @@ impl Events for Core {
     }
 
     fn refusal(&mut self, door: Door) -> &[u8] {
-        if door == DOOR_MEMCACHE {
-            b"ERROR Too many open connections\r\n"
-        } else {
-            b"-ERR max number of clients reached\r\n"
-        }
+        self.refresh_now();
+        self.log_exhausted(door);
+        refusal(door)
+    }
+}
+
+/// What a client is told for whom there is no room.
+fn refusal(door: Door) -> &'static [u8] {
+    if door == DOOR_MEMCACHE {
+        b"ERROR Too many open connections\r\n"
+    } else {
+        b"-ERR max number of clients reached\r\n"
     }
 }
 

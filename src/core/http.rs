@@ -33,6 +33,12 @@ impl Core {
         let is_local = self.sessions.get(id).is_some_and(|session| is_local(&session.peer));
         let scene = Scene { shared: &self.shared, now: self.now, is_local };
         match plan(&request, &scene) {
+            Plan::Answer(answer)
+                if answer.status == Status::Unauthorized && request.authorization.is_some() =>
+            {
+                self.log_login_failure(id);
+                self.answer_http(id, client, &answer, form);
+            }
             Plan::Answer(answer) => self.answer_http(id, client, &answer, form),
             Plan::Ask(words, show) => self.ask(id, client, &words, show, form),
         }

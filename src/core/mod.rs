@@ -22,6 +22,7 @@
 //! | `monitor` | lines for `MONITOR` |
 //! | `watch` | lines for memcached's `watch`, and what `stats detail` counts |
 //! | `http` | the console's clients |
+//! | `lines` | what the log says about clients |
 //! | `sampling` | a close look at one request in many |
 //! | `pool` | buffers for reuse |
 //! | `buffers` | what all buffers take, and who has to go when that is too much |
@@ -34,6 +35,7 @@ mod events;
 mod http;
 mod incoming;
 mod keyed;
+mod lines;
 mod mail;
 mod monitor;
 mod pool;
@@ -148,6 +150,8 @@ pub struct Core {
     /// What the replies become that HTTP clients await.
     awaited: http::Awaited,
     sampling: sampling::Sampling,
+    /// When what was last logged about clients.
+    lines: lines::Lines,
     /// `CLIENT PAUSE` as of this turn.
     pause: turn::Pause,
     /// Somebody is in `MONITOR`, as of this turn.
@@ -204,6 +208,7 @@ impl Core {
             parameters_seen: u64::MAX,
             awaited: http::Awaited::new(),
             sampling: sampling::Sampling::new(u64::from(index)),
+            lines: lines::Lines::default(),
             pause: turn::Pause::No,
             monitored: false,
             watched: 0,

@@ -512,6 +512,7 @@ impl Core {
                 self.answer(id, client, false, |reply| {
                     reply.error_bytes(&error.message());
                 });
+                self.log_nonsense(id, "protocol error");
                 self.connections[id as usize].closing = Closing::AfterReplies;
                 input.len()
             }
@@ -519,6 +520,7 @@ impl Core {
                 if let Some(text) = line {
                     self.answer(id, client, false, |reply| reply.line(text));
                 }
+                self.log_nonsense(id, "protocol error");
                 self.connections[id as usize].closing = Closing::AfterReplies;
                 input.len()
             }

@@ -3,6 +3,7 @@
 use super::{Client, Core, Mail};
 use crate::command::{Context, Control, Effect, Fault, SessionFn};
 use crate::connection::{Closing, Hold};
+use crate::metrics::Counter;
 use crate::protocol::{Args, Reply};
 use crate::session::{Multi, ReplyMode, SessionId, Watched};
 use crate::shard::locks::Mode;
@@ -24,6 +25,7 @@ impl Core {
         muted: bool,
     ) {
         let mut effects = Vec::new();
+        let failed_before = self.metrics().total(Counter::AuthErrors);
         let mut bytes = self.pool.take();
         let mut local = self.local();
         let mut reply = Reply::new(&mut bytes, client.proto());
@@ -32,6 +34,12 @@ impl Core {
             reply.truncate(0);
             fault.write(&mut reply);
             self.count_failure(row, &fault);
+            if fault.line().starts_with("WRONGPASS") {
+                self.log_login_failure(id);
+            }
+        }
+        if self.metrics().total(Counter::AuthErrors) != failed_before {
+            self.log_login_failure(id);
         }
         *client = self.client(id);
         // `CLIENT REPLY ON` is the one that is heard although it was said in silence.

@@ -448,6 +448,7 @@ impl Core {
             self.connections[id as usize] = Connection::open(client_id, parser, self.now.mono_us);
             (self.connections[id as usize].dirty, self.connections[id as usize].ready) = flags;
             self.sessions.insert(id, session);
+            self.log_client(id, "is there");
             if self.watched & topic::CONNEVENTS != 0 {
                 self.tell_of_client(id, None);
             }

@@ -79,13 +79,13 @@ parameters! {
         "Path of a Unix socket for memcached clients; empty switches it off.";
     MemcacheUnixsocketperm "memcache_unixsocketperm" ["unix-mask"] START, Kind::Mode { default: 0o700 },
         "Permission bits of that socket's file; 0 leaves them to the umask.";
-    TcpBacklog "tcp-backlog" [] START, Kind::Integer { default: 511, min: 1, max: 65535 },
+    TcpBacklog "tcp-backlog" ["listen-backlog"] START, Kind::Integer { default: 511, min: 1, max: 65535 },
         "Connections that may wait to be accepted.";
     TcpKeepalive "tcp-keepalive" [] LIVE, Kind::Integer { default: 300, min: 0, max: i32::MAX as i64 },
         "Seconds of silence after which a connection is probed; 0 never probes.";
-    Timeout "timeout" [] LIVE, Kind::Integer { default: 0, min: 0, max: i32::MAX as i64 },
+    Timeout "timeout" ["idle_timeout"] LIVE, Kind::Integer { default: 0, min: 0, max: i32::MAX as i64 },
         "Seconds after which an idle client is closed; 0 never closes.";
-    Maxclients "maxclients" [] LIVE, Kind::Integer { default: 64_000, min: 1, max: 1_000_000 },
+    Maxclients "maxclients" ["conn-limit"] LIVE, Kind::Integer { default: 64_000, min: 1, max: 1_000_000 },
         "Clients that may be connected at once.";
     Threads "threads" ["proactor_threads"] START, Kind::Threads { max: 256 },
         "Cores to run on, each with a shard of its own.";
@@ -105,7 +105,7 @@ parameters! {
         "Largest item of memcached's commands: its value, and what memcached itself adds to it.";
     EnableShutdown "enable_shutdown" [] START, Kind::Boolean { default: false, words: Words::TrueFalse },
         "memcached clients may stop the server with the command shutdown.";
-    ProtoMaxBulkLen "proto-max-bulk-len" [] LIVE, Kind::Size { default: 512 << 20, min: 1 << 20, max: 512 << 20 },
+    ProtoMaxBulkLen "proto-max-bulk-len" ["max_bulk_len"] LIVE, Kind::Size { default: 512 << 20, min: 1 << 20, max: 512 << 20 },
         "Largest argument of a Redis command.";
     ClientQueryBufferLimit "client-query-buffer-limit" [] LIVE, Kind::Size { default: 1 << 30, min: 1 << 20, max: i64::MAX },
         "Longest request of a Redis client, in bytes.";
@@ -115,12 +115,14 @@ parameters! {
         "Bytes of buffers that all clients together may hold; 0 is a sixteenth of maxmemory.";
     Dbnum "databases" ["dbnum"] START, Kind::Integer { default: 16, min: 1, max: 255 },
         "Number of databases for SELECT.";
-    HttpAdminConsole "http_admin_console" [] LIVE, Kind::Boolean { default: true, words: Words::TrueFalse },
+    HttpAdminConsole "http_admin_console" ["primary_port_http_enabled"] LIVE, Kind::Boolean { default: true, words: Words::TrueFalse },
         "Answer HTTP on the port for Redis clients: console, /metrics, /healthz, /info.";
     Requirepass "requirepass" [] LIVE, Kind::Text { default: "" },
         "Password of Redis clients; empty asks for none.";
     MemcacheAuthFile "memcache_auth_file" ["auth-file"] START, Kind::Text { default: "" },
         "File with a name:password in each line, for memcached clients; empty asks for none.";
+    KeysOutputLimit "keys_output_limit" [] LIVE, Kind::Integer { default: 0, min: 0, max: i64::MAX },
+        "Keys that KEYS answers at most; 0 is no limit.";
     SlowlogLogSlowerThan "slowlog-log-slower-than" [] LIVE, Kind::Integer { default: 10_000, min: -1, max: i64::MAX },
         "Microseconds from which on a command enters the slow log; 0 logs all, -1 none.";
     SlowlogMaxLen "slowlog-max-len" [] LIVE, Kind::Integer { default: 128, min: 0, max: 100_000 },
@@ -146,7 +148,15 @@ parameters! {
         "How much is logged.";
     Logfile "logfile" [] START, Kind::Text { default: "" },
         "File to log to; empty is standard error.";
-    WarmRestartFile "warm_restart_file" [] START, Kind::Text { default: "" },
+    Dir "dir" [] START, Kind::Text { default: "" },
+        "Working directory, where files of a relative name lie; empty stays where the server was started.";
+    Pidfile "pidfile" [] START, Kind::Text { default: "" },
+        "File that the number of the process is written to; empty writes none.";
+    Supervised "supervised" [] START, Kind::Choice { default: 0, of: &["auto", "no", "systemd"] },
+        "Whether a service manager is told of start, reload and end: where NOTIFY_SOCKET names one, never, or always.";
+    Daemonize "daemonize" [] START, Kind::Fixed { value: "no" },
+        "Running in the background: the service manager's business.";
+    WarmRestartFile "warm_restart_file" ["memory-file"] START, Kind::Text { default: "" },
         "File that hands the cache to the next process when this one ends; empty keeps nothing.";
     Save "save" [] LIVE, Kind::Fixed { value: "" },
         "Snapshots: there are none.";

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -35,6 +35,28 @@ pub fn unix(path: &Path, mode: u32) -> io::Result<OwnedFd> {
     listen().map_err(|error: io::Error| {
         io::Error::new(error.kind(), format!("cannot listen on {}: {}", path.display(), reason(&error)))
     })
+}
+
+/// Takes over a listening socket that whoever started the process has left open under this number. What is no
+/// listening socket is refused. To be called before the process opens any listener of its own, once for each number.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    let mut listens: libc::c_int = 0;
+    let mut bytes = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the option's value and its length are alive for the call; a number that is no socket makes it fail.
+    let asked = checked(unsafe {
+        let value = (&raw mut listens).cast();
+        libc::getsockopt(number, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, value, &raw mut bytes)
+    });
+    if asked.is_err() || listens == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("descriptor {number} is no listening socket"),
+        ));
+    }
+    // SAFETY: no pointer is passed.
+    checked(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: a listening socket is there, and this process has not opened one yet, so that nothing in it owns this one.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// An error in words, without the number.

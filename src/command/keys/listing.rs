@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::kind_name;
 use crate::command::{Asker, Call, Command, Every, Fault, Handler, Keys, Local, Outcome, flag};
+use crate::parameters::Name;
 use crate::protocol::{Args, Reply};
 use crate::shard::Shard;
 use crate::text::{glob_matches, parse_i64};
@@ -51,27 +52,39 @@ fn anything(_: Args<'_>, _: u8) -> Result<(), Fault> {
     Ok(())
 }
 
-/// This core's keys that match, each with its length before it.
+/// This core's keys that match, each with its length before it, no more than `keys_output_limit`. The limit stands before
+/// them, so that all cores' parts are cut where one of them saw it.
 fn matching(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     let shard = &mut *local.shard;
     let (db, now) = (shard.physical(asker.db), shard.now_ms());
-    let mut found = Vec::new();
-    let mut position = 0;
+    let limit = match local.shared.parameters.number(Name::KeysOutputLimit) {
+        0 => u64::MAX,
+        limit => limit as u64,
+    };
+    let mut found = limit.to_le_bytes().to_vec();
+    let (mut position, mut count) = (0, 0);
     loop {
         position = shard.store.scan(position, now, &mut |item| {
-            if item.db() == db && glob_matches(&args[1], item.key()) {
+            if count < limit && item.db() == db && glob_matches(&args[1], item.key()) {
                 found.extend_from_slice(&(item.key().len() as u32).to_le_bytes());
                 found.extend_from_slice(item.key());
+                count += 1;
             }
         });
-        if position == 0 {
+        if position == 0 || count >= limit {
             return found;
         }
     }
 }
 
+/// The limit that `matching` put before a part.
+fn limit_of(part: &[u8]) -> u64 {
+    part.first_chunk().map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
+}
+
 /// The keys that `matching` put into a part.
-fn unpacked(mut part: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn unpacked(part: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut part = part.get(size_of::<u64>()..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (bytes, rest) = part.split_first_chunk()?;
         let (key, rest) = rest.split_at(u32::from_le_bytes(*bytes) as usize);
@@ -81,8 +94,11 @@ fn unpacked(mut part: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn listed(_: Args<'_>, parts: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    reply.array(parts.iter().map(|part| unpacked(part).count()).sum());
-    for key in parts.iter().flat_map(|part| unpacked(part)) {
+    let limit = parts.iter().map(|part| limit_of(part)).min().unwrap_or(u64::MAX);
+    let count: usize = parts.iter().map(|part| unpacked(part).count()).sum();
+    let count = count.min(usize::try_from(limit).unwrap_or(usize::MAX));
+    reply.array(count);
+    for key in parts.iter().flat_map(|part| unpacked(part)).take(count) {
         reply.bulk(key);
     }
     Ok(Outcome::READ)

@@ -74,6 +74,11 @@ fn set(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         .parameters
         .set_all(&pairs)
         .map_err(|(place, refusal)| refused(pairs[place].0, &refusal))?;
+    if log::log_enabled!(log::Level::Debug) {
+        // The table's own spelling: nothing that a client has written stands in the log.
+        let names: Vec<&str> = pairs.iter().filter_map(|(name, _)| Some(find(name)?.text)).collect();
+        log::debug!("client {} sets {}", context.session().peer, names.join(", "));
+    }
     reply.ok();
     Ok(Outcome::READ)
 }

@@ -5,9 +5,13 @@
 
 mod lines;
 mod notation;
+#[cfg(test)]
+mod usage;
 
 use crate::protocol::Reply;
 use lines::LINES;
+#[cfg(test)]
+pub(crate) use usage::usage;
 
 /// An argument, or several under one name.
 #[derive(Clone, Debug, PartialEq)]
