@@ -26,6 +26,7 @@ COPY LICENSE /usr/share/doc/larder/LICENSE
 USER 11211:11211
 WORKDIR /var/lib/larder
 EXPOSE 6379 11211
-# Inside its own network namespace loopback would reach nobody. Set --requirepass before others can reach the ports.
+# Inside its own network namespace loopback would reach nobody. Others are served once there is a password (--requirepass,
+# --memcache_auth_file), or with --protected-mode=no.
 ENTRYPOINT ["/usr/bin/larder", "/etc/larder/larder.conf", "--bind=* -::*"]
 STOPSIGNAL SIGTERM

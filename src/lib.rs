@@ -59,7 +59,7 @@
 //! |---|---|---|
 //! | 0 | `slabs` (workspace crate) | memory only: no I/O, no clock, no threads |
 //! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`], [`pieces`], [`seldom`] | plain values |
-//! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`reactor`] | not each other |
+//! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`acl`], [`reactor`] | not each other |
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
 //! | 5 | [`mesh`] (mail), [`transaction`] (several shards) | command, shard |
@@ -74,8 +74,22 @@
 //! changed in place; a grown one is a structure of its shard ([`data::table`], [`data::list`]) that the item holds the
 //! number of, counted to the byte and evicted as its item is. [`shard::collections`] is where both live.
 //!
+//! # Access control
+//!
+//! Redis clients are users of the access control list ([`acl`]); one that says nothing is the default user, whose password
+//! is `requirepass`. A user is immutable and shared: each session holds the one whose rights it has, each core the set of
+//! all, and one number, looked at before each batch, tells that there is a newer set. So who was told of a change finds it made
+//! on all cores, nobody takes a lock, and a client with all rights (the default user at first) pays for none of
+//! it: the one branch that tells whether a client needs a closer look was there before. What a request needs
+//! comes from its command's row ([`command::acl`]).
+//!
+//! memcached's clients are no such users: its protocols know users, and no rights. Who may use them at all is said by
+//! `memcache_auth_file` ([`users`]) alone, and whoever may, sees every key of their database. Where rights matter, that port is closed
+//! (`memcache_port 0`) or has users of its own.
+//!
 //! Multi-shard commands are atomic and strictly serializable; [`transaction`] states the scheme and the argument.
 
+pub mod acl;
 pub mod clock;
 pub mod command;
 pub mod config;

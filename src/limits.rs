@@ -109,6 +109,9 @@ pub const USERS_MAX: usize = 1024;
 /// Longest line of that file; memcached's own limit.
 pub const USER_LINE_BYTES_MAX: usize = 255;
 
+/// Longest ACL file. Tens of thousands of users; more is no such file.
+pub const ACL_FILE_BYTES_MAX: u64 = 16 << 20;
+
 /// Output that may wait for a monitor before it is closed: it cannot push back on those it watches.
 pub const MONITOR_OUTPUT_BYTES_MAX: usize = 8 << 20;
 

@@ -1,6 +1,7 @@
 //! Boot and end: listeners, shards, one thread per core, signals.
 
 use crate::clock::Now;
+use crate::command::acl;
 use crate::core::{Core, DOOR_MEMCACHE, DOOR_RESP, Mail};
 use crate::limits::MESH_RING_MAILS;
 use crate::logging::Log;
@@ -79,6 +80,7 @@ pub fn run(parameters: Parameters, log: Log) -> Result<(), String> {
     if let Some(users) = users {
         shared.set_memcache_users(users);
     }
+    set_acl(&shared)?;
     announce(&shared, &given);
     let (ready, all_ready) = channel();
     let (mut threads, mut starts, mut feeds) = (Vec::new(), Vec::new(), Vec::new());
@@ -344,6 +346,36 @@ fn read_users(parameters: &Parameters) -> Result<Option<Users>, String> {
     Users::parse(&text).map(Some).map_err(|malformed| refused(&malformed))
 }
 
+/// The users of Redis's protocol, from their file or from the configuration. The error names the place.
+fn set_acl(shared: &Shared) -> Result<(), String> {
+    let parameters = &shared.parameters;
+    let all_channels = parameters.all_channels();
+    let path = PathBuf::from(OsString::from_vec(parameters.text(Name::Aclfile)));
+    let declared = parameters.declared_users();
+    if path.as_os_str().is_empty() {
+        return shared.acl.change(|users| {
+            for (index, (place, words)) in declared.iter().enumerate() {
+                if declared[..index].iter().any(|(_, earlier)| earlier.first() == words.first()) {
+                    return Err(format!("{place}: this user is declared already"));
+                }
+                users.declare(words, &acl::WORDS, all_channels).map_err(|line| format!("{place}: {line}"))?;
+            }
+            Ok(())
+        });
+    }
+    if let Some((place, _)) = declared.first() {
+        return Err(format!(
+            "{place}: with an aclfile users are declared there, and not in the configuration"
+        ));
+    }
+    let read = acl::read_file(&path, all_channels);
+    let read = read.map_err(|line| format!("--{}: {line}", Name::Aclfile.row().text))?;
+    shared.acl.change(|users| {
+        users.replace(read);
+        Ok(())
+    })
+}
+
 /// Takes the file of users anew. One that cannot be taken changes nothing.
 fn reload_users(shared: &Shared) {
     match read_users(&shared.parameters) {
@@ -376,6 +408,18 @@ fn announce(shared: &Shared, given: &Given) {
     }
     if !given.names.is_empty() {
         log::info!("sockets of the service manager: {}", given.names.join(", "));
+    }
+    let shut = parameters.number(Name::ProtectedMode) != 0;
+    if shut && parameters.addresses().iter().any(|address| !address.ip.is_loopback()) {
+        let is_open = shared.acl.users().default_user().needs_no_password();
+        for (open, what, how) in [
+            (is_open, "Redis", "requirepass"),
+            (!shared.asks_memcache_users(), "memcached", "memcache_auth_file"),
+        ] {
+            if open {
+                log::warn!("protected-mode: without {how}, only this machine's {what} clients are served");
+            }
+        }
     }
     let policy = parameters.policy_name();
     let memory = bytes::human(parameters.maxmemory_bytes());

@@ -1,8 +1,10 @@
 //! What a client *is*: its database, protocol, name, transaction queue. Plain data, no I/O: the
 //! bytes and buffers of its connection live in `connection`.
 
+use crate::acl::User;
 use crate::protocol::{Args, Proto, Span};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Index of a session in its core's table; the same number as its connection's.
 pub type SessionId = u32;
@@ -114,6 +116,9 @@ pub struct Session {
     pub db: u8,
     /// False until `AUTH` where a password is set.
     pub authenticated: bool,
+    /// Who it is, with its rights as of the core's last look. `None` for memcached's clients, whose rights are no
+    /// business of the access control list.
+    pub user: Option<Arc<User>>,
     /// `CLIENT SETNAME`.
     pub name: Vec<u8>,
     /// `CLIENT SETINFO LIB-NAME`.
@@ -178,6 +183,7 @@ impl Session {
             },
             db: 0,
             authenticated,
+            user: None,
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_version: Vec::new(),
@@ -204,6 +210,29 @@ impl Session {
             output_bytes: 0,
             doomed: false,
         }
+    }
+
+    /// What it asks for has to be checked against its rights.
+    #[inline]
+    pub fn is_restricted(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| !user.is_unrestricted())
+    }
+
+    /// The name of its user. memcached's clients have none that others could have.
+    pub fn user_name(&self) -> &[u8] {
+        self.user.as_ref().map_or(b"(memcached)", |user| user.name())
+    }
+
+    /// It is that user from now on.
+    pub fn log_in(&mut self, user: Arc<User>) {
+        self.authenticated = true;
+        self.user = Some(user);
+    }
+
+    /// It is who everybody is at first, `user`.
+    pub fn log_out(&mut self, user: &Arc<User>) {
+        self.authenticated = user.is_open();
+        self.user = Some(user.clone());
     }
 }
 
@@ -248,6 +277,11 @@ impl Sessions {
     /// Every client of this core.
     pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
         self.slots.iter().enumerate().filter_map(|(id, s)| Some((id as SessionId, s.as_deref()?)))
+    }
+
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (SessionId, &mut Session)> {
+        self.slots.iter_mut().enumerate().filter_map(|(id, s)| Some((id as SessionId, s.as_deref_mut()?)))
     }
 
     /// How many there are.

@@ -4,6 +4,7 @@
 pub mod tuning;
 pub mod watchers;
 
+use crate::acl::Registry;
 use crate::clock::Now;
 use crate::metrics::Metrics;
 use crate::parameters::{Name, Parameters};
@@ -41,6 +42,8 @@ pub struct Shared {
     pub drained: AtomicU16,
     /// Which driver runs and why, one line per core's choice (they agree).
     pub driver: OnceLock<String>,
+    /// Users of Redis's protocol and what they may do.
+    pub acl: Registry,
     /// Who may use memcached's protocols; `None`: everybody. Read when somebody connects or authenticates.
     memcache_users: RwLock<Option<Users>>,
     next_client_id: AtomicU64,
@@ -56,7 +59,13 @@ impl Shared {
             seeds[1].rotate_left(13) ^ seeds[3],
             started.unix_ms as u32
         );
+        let acl = Registry::default();
+        let password = parameters.text(Name::Requirepass);
+        if !password.is_empty() {
+            acl.set_default_password(&password);
+        }
         Shared {
+            acl,
             parameters,
             metrics: (0..cores).map(|_| Metrics::default()).collect(),
             started,

@@ -6,6 +6,7 @@
 //! locks, records the change and performs effects. On a fault whatever the handler has written to
 //! the reply is dropped and the fault's text is sent instead.
 
+pub mod acl;
 pub mod answer;
 pub mod bitmaps;
 pub mod collections;

@@ -39,6 +39,8 @@ impl Secret {
             Secret::From(1)
         } else if is(0, b"hello") {
             (2..args.len()).find(|&place| is(place, b"auth")).map_or(Secret::None, Secret::BehindAuth)
+        } else if is(0, b"acl") && (is(1, b"setuser") || is(1, b"getuser") || is(1, b"deluser")) {
+            Secret::From(2)
         } else if is(0, b"config") && is(1, b"set") {
             Secret::Passwords
         } else {
@@ -84,6 +86,9 @@ mod tests {
             ("auth me secret", "auth (redacted) (redacted)"),
             ("hello 3 SETNAME n auth me secret", "hello 3 SETNAME n auth (redacted) (redacted)"),
             ("CONFIG SET hz 1 requirepass secret", "CONFIG SET hz 1 requirepass (redacted)"),
+            ("ACL setuser me on >secret", "ACL setuser (redacted) (redacted) (redacted)"),
+            ("acl GETUSER me", "acl GETUSER (redacted)"),
+            ("acl whoami", "acl whoami"),
             ("CONFIG GET requirepass", "CONFIG GET requirepass"),
             ("SET auth secret", "SET auth secret"),
         ] {

@@ -1,7 +1,7 @@
 //! All commands in one table, and the way from a name to its row.
 
 use super::{
-    Command, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, strings,
+    Command, acl, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, strings,
     transactions,
 };
 use crate::metrics::FAMILIES_MAX;
@@ -13,6 +13,7 @@ static FAMILIES: &[&[Command]] = &[
     connection::ROWS,
     connection::client::ROWS,
     server::ROWS,
+    acl::ROWS,
     transactions::ROWS,
     strings::get::ROWS,
     strings::set::ROWS,

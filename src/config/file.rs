@@ -1,6 +1,6 @@
 //! Configuration files: redis.conf's form (`name value`), or one flag per line (`--name=value`).
 
-use super::{Setting, args};
+use super::{Setting, USER, args};
 use crate::parameters::quoted;
 use std::ffi::OsString;
 use std::io::Read;
@@ -84,6 +84,11 @@ fn parse(line: &[u8], place: &str) -> Result<Line, String> {
         return Ok(Line::Include(OsString::from_vec(value).into()));
     }
     let place = format!("{place}: {name}");
+    if name.eq_ignore_ascii_case(USER) {
+        // Its words stay apart: a password may have blanks.
+        let words: Vec<Vec<u8>> = words[1..].iter().map(|word| quoted::quote(word)).collect();
+        return Ok(Line::Setting(Setting { name, value: words.join(&b' '), place }));
+    }
     Ok(Line::Setting(Setting { name, value, place }))
 }
 

@@ -8,12 +8,15 @@ mod file;
 mod help;
 pub mod host;
 
-use crate::parameters::{Host, Name, Parameters, Refusal, table};
+use crate::parameters::{Host, Name, Parameters, Refusal, quoted, table};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 pub use help::help;
+
+/// What declares a user: `user <name> <rule>...`. No parameter, because there are as many as one likes.
+const USER: &str = "user";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -75,21 +78,26 @@ pub fn load(
     let mut parameters = Parameters::new(host);
     if let Some(path) = line.file.or(environment.file) {
         for setting in file::read(&path)? {
-            apply(&parameters, &setting)?;
+            apply(&mut parameters, &setting)?;
         }
         if path != Path::new(file::STANDARD_INPUT) {
             parameters.set_file(std::path::absolute(&path).unwrap_or(path));
         }
     }
     for setting in environment.settings.iter().chain(&line.settings) {
-        apply(&parameters, setting)?;
+        apply(&mut parameters, setting)?;
     }
     parameters.check_at_start()?;
     Ok(Start::Run { parameters: Box::new(parameters), warnings: environment.warnings })
 }
 
-fn apply(parameters: &Parameters, setting: &Setting) -> Result<(), String> {
+fn apply(parameters: &mut Parameters, setting: &Setting) -> Result<(), String> {
     let Setting { name, value, place } = setting;
+    if name.eq_ignore_ascii_case(USER) {
+        let words = quoted::split(value).ok_or_else(|| format!("{place}: a quote is not closed"))?;
+        parameters.declare_user(place.clone(), words);
+        return Ok(());
+    }
     parameters.set_at_start(name, value).map_err(|refusal| match (refusal, table::find(name.as_bytes())) {
         (Refusal::Unknown, _) | (_, None) => format!("{place}: unknown parameter (see --help)"),
         (_, Some(row)) => {
@@ -242,6 +250,20 @@ mod tests {
         ] {
             assert_eq!(start(&args, &environment).unwrap_err(), line);
         }
+    }
+
+    #[test]
+    fn users_are_declared_in_the_file_and_by_flags() {
+        let file = Scratch::new("users", "user a on \">x y\" ~*\nhz 5\nUSER b off\n");
+        let parameters = parameters(&[file.path(), "--user", "c on +get"], &[]);
+        let words: Vec<String> = parameters
+            .declared_users()
+            .iter()
+            .map(|(_, words)| String::from_utf8(words.join(&b'/')).unwrap())
+            .collect();
+        assert_eq!(words, ["a/on/>x y/~*", "b/off", "c/on/+get"]);
+        assert_eq!(parameters.declared_users()[1].0, format!("{}:3: USER", file.path()));
+        assert_eq!(start(&["--user", "a '"], &[]).unwrap_err(), "--user: a quote is not closed");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) fn answer(scene: &Scene<'_>) -> Answer {
             json.object(|json| {
                 json.key("name").string(row.text);
                 let secret = row.name == Name::Requirepass;
-                if secret && parameters.asks_password() {
+                if secret && !parameters.text(row.name).is_empty() {
                     json.key("value").null();
                 } else {
                     json.key("value").bytes(&parameters.show(row.name));

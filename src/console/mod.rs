@@ -72,14 +72,27 @@ impl Plan {
 
 /// Decides what becomes of a request.
 pub fn plan(request: &Request<'_>, scene: &Scene<'_>) -> Plan {
-    if let Err(refusal) = access::may_read(request, scene) {
-        return Plan::Answer(refusal);
+    // For load balancers, and it tells nothing but that it runs.
+    if request.path == "/healthz" && request.method != Method::Post {
+        return Plan::Answer(Answer::text(Status::Ok, "ok"));
     }
+    let user = match access::who(request, scene) {
+        Ok(user) => user,
+        Err(refusal) => return Plan::Answer(refusal),
+    };
     if request.method == Method::Post && request.path == "/api/config" {
-        return match access::may_change(request, scene).and_then(|()| config::change(request.body)) {
+        let command = access::may_change(request, scene, &user).and_then(|()| config::change(request.body));
+        let allowed = command.and_then(|command| {
+            let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+            access::may_give(&user, &words).map(|()| command)
+        });
+        return match allowed {
             Ok(command) => Plan::Ask(command, Show::Change),
             Err(refusal) => Plan::Answer(refusal),
         };
+    }
+    if let Err(refusal) = needed(request.path).map_or(Ok(()), |words| access::may_give(&user, words)) {
+        return Plan::Answer(refusal);
     }
     if !matches!(request.method, Method::Get | Method::Head) {
         let allowed =
@@ -98,7 +111,6 @@ pub fn plan(request: &Request<'_>, scene: &Scene<'_>) -> Plan {
             include_bytes!("page/console.js"),
         )),
         "/metrics" => Plan::Answer(metrics::answer(scene)),
-        "/healthz" => Plan::Answer(Answer::text(Status::Ok, "ok")),
         "/info" => Plan::ask(&["info", "everything"], Show::Info),
         "/api/overview" => Plan::Answer(overview::answer(scene)),
         "/api/slabs" => Plan::ask(&[crate::command::observe::slabs::ROW], Show::Slabs),
@@ -109,6 +121,19 @@ pub fn plan(request: &Request<'_>, scene: &Scene<'_>) -> Plan {
         "/api/config" => Plan::Answer(config::answer(scene)),
         _ => Plan::Answer(Answer::refusal(Status::NotFound)),
     }
+}
+
+/// The command that tells what a path shows; whoever may give it may see that.
+fn needed(path: &str) -> Option<&'static [&'static [u8]]> {
+    Some(match path {
+        "/metrics" | "/info" | "/api/overview" | "/api/slabs" => &[b"info"],
+        "/api/clients" => &[b"client", b"list"],
+        "/api/slowlog" => &[b"slowlog", b"get"],
+        "/api/hotkeys" => &[b"larder", b"hotkeys"],
+        "/api/bigkeys" => &[b"larder", b"bigkeys"],
+        "/api/config" => &[b"config", b"get", b"*"],
+        _ => return None,
+    })
 }
 
 /// Makes an answer of a command's reply.

@@ -59,6 +59,7 @@ fn every_path_leads_somewhere_and_others_nowhere() {
 fn a_password_is_asked_for_everywhere_but_for_health() {
     let shared = shared();
     shared.parameters.set(b"requirepass", b"s:ecret").unwrap();
+    shared.acl.set_default_password(b"s:ecret");
     for path in ["/", "/metrics", "/info", "/api/overview", "/api/config", "/x"] {
         let refused = answer(&shared, true, &get(path));
         assert_eq!(refused.status, Status::Unauthorized, "{path}");
@@ -113,6 +114,7 @@ fn changes_come_from_the_page_itself_only() {
     // Without a password, from elsewhere: read but not changed.
     assert_eq!(answer(&shared, false, &change("10.0.0.1:6379", header)).status, Status::Forbidden);
     shared.parameters.set(b"requirepass", b"p").unwrap();
+    shared.acl.set_default_password(b"p");
     let known = format!("{header}\nAuthorization: Basic OnA=");
     assert_eq!(ask(&shared, false, &change("cache.example", &known)), expected);
     assert_eq!(answer(&shared, false, &change("cache.example", header)).status, Status::Unauthorized);
@@ -122,6 +124,7 @@ fn changes_come_from_the_page_itself_only() {
 fn a_password_is_never_shown() {
     let shared = shared();
     shared.parameters.set(b"requirepass", b"s3cret").unwrap();
+    shared.acl.set_default_password(b"s3cret");
     for path in ["/api/config", "/api/overview", "/metrics"] {
         let head = format!("{}\nAuthorization: Basic OnMzY3JldA==", get(path));
         let body = answer(&shared, true, &head).body;

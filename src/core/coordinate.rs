@@ -3,14 +3,16 @@
 
 use super::spread::Spread;
 use super::{Client, Core, Mail};
-use crate::command::{Context, Effect, Handler};
+use crate::acl::{Denied, User};
+use crate::command::{Context, Effect, Handler, acl};
 use crate::connection::Hold;
 use crate::mesh::parcel::Origin;
 use crate::protocol::Reply;
 use crate::session::{Door, Queued, Session, SessionId, Sessions};
-use crate::transaction::coordinator::{self, Messages, Purpose, Scope, Step, Transaction};
+use crate::transaction::coordinator::{self, Host, Messages, Purpose, Scope, Step, Transaction};
 use crate::transaction::plan::Claims;
 use crate::transaction::{FromShard, Ticket};
+use std::sync::Arc;
 
 /// A command under way, and whose it is.
 pub(super) enum Running {
@@ -34,9 +36,50 @@ pub(super) struct Program {
     transaction: Transaction,
     origin: Origin,
     client: Client,
+    /// Whose rights its commands need, for `EXEC`; kept, because the client may leave before its commands have run.
+    user: Option<Arc<User>>,
+}
+
+/// A core while it builds a round of a program.
+struct OnBehalf<'a> {
+    core: &'a mut Core,
+    origin: Origin,
+    client: &'a mut Client,
+    user: &'a mut Option<Arc<User>>,
+}
+
+impl Host for OnBehalf<'_> {
+    fn session(&mut self, request: &Queued, reply: &mut Vec<u8>) -> coordinator::Client {
+        self.core.session_in_transaction(self.origin, self.client, self.user, request, reply)
+    }
+
+    fn denies(&mut self, request: &Queued) -> Option<Denied> {
+        let id = self.origin.connection;
+        if self.core.is_here(self.origin) {
+            self.core.follow_users(0);
+            *self.user = self.core.sessions.get(id).and_then(|session| session.user.clone());
+        }
+        let user = self.user.as_ref().filter(|user| !user.is_unrestricted())?;
+        acl::check(user, request.row, request.args()).err()
+    }
+
+    fn refuse(&mut self, request: &Queued, denied: Denied, reply: &mut Vec<u8>) {
+        let fault = acl::late_fault(denied);
+        self.core.metrics().error(&fault.line());
+        fault.write(&mut Reply::new(reply, self.client.proto()));
+        if self.core.is_here(self.origin) {
+            let id = self.origin.connection;
+            acl::note_denied(&self.core.local(), id, request.row, request.args(), denied, true);
+        }
+    }
 }
 
 impl Core {
+    /// The client that waits there is still the same.
+    fn is_here(&self, origin: Origin) -> bool {
+        self.connections.get(origin.connection as usize).is_some_and(|c| c.client_id as u32 == origin.client)
+    }
+
     /// Starts a program for a client, who waits for its reply.
     pub(super) fn start_transaction(
         &mut self,
@@ -50,9 +93,13 @@ impl Core {
         let origin = self.await_reply(id, client, muted);
         self.connections[id as usize].hold = Hold::Transaction;
         let on_behalf = coordinator::Client { asker: client.asker, touch: client.touch };
+        let user = match purpose {
+            Purpose::Exec { .. } => self.sessions.get(id).and_then(|session| session.user.clone()),
+            _ => None,
+        };
         let transaction = Transaction::new(purpose, on_behalf, commands, claims);
         let slot = self.running_slot();
-        let program = Box::new(Program { transaction, origin, client: *client });
+        let program = Box::new(Program { transaction, origin, client: *client, user });
         self.step(slot, program, |transaction, scope| Some(transaction.start(scope)));
     }
 
@@ -90,14 +137,12 @@ impl Core {
         let shared = self.shared.clone();
         let (databases, now_ms) = (self.shard.databases(), self.now.unix_ms);
         let before = running.transaction.number;
-        let mut client = running.client;
+        let (mut client, mut user) = (running.client, running.user.take());
         let origin = running.origin;
-        let mut session = |request: &Queued, reply: &mut Vec<u8>| {
-            self.session_in_transaction(origin, &mut client, request, reply)
-        };
-        let mut scope = Scope { shared: &shared, databases, now_ms, session: &mut session };
+        let mut host = OnBehalf { core: self, origin, client: &mut client, user: &mut user };
+        let mut scope = Scope { shared: &shared, databases, now_ms, host: &mut host };
         let done = step(&mut running.transaction, &mut scope);
-        running.client = client;
+        (running.client, running.user) = (client, user);
         match done {
             None => self.running[slot as usize] = Some(Running::Program(running)),
             Some(Step::Send(messages)) => {
@@ -130,7 +175,7 @@ impl Core {
         let (purpose, changes) = transaction.finish(&mut bytes);
         self.shard.traffic.changes += changes;
         let id = origin.connection;
-        let here = self.connections.get(id as usize).is_some_and(|c| c.client_id as u32 == origin.client);
+        let here = self.is_here(origin);
         match purpose {
             Purpose::Command => {}
             Purpose::Exec { watched } if watched.is_empty() => {}
@@ -164,11 +209,12 @@ impl Core {
         &mut self,
         origin: Origin,
         client: &mut Client,
+        user: &mut Option<Arc<User>>,
         request: &Queued,
         out: &mut Vec<u8>,
     ) -> coordinator::Client {
         let id = origin.connection;
-        let here = self.connections.get(id as usize).is_some_and(|c| c.client_id as u32 == origin.client);
+        let here = self.is_here(origin);
         let mut reply = Reply::new(out, client.proto());
         let Handler::Session(run) = self.table.row(request.row).handler else {
             reply.ok();
@@ -180,6 +226,7 @@ impl Core {
             let mut session = Session::new(client.asker.client_id, Door::Resp, true, self.now.unix_ms);
             (session.db, session.proto, session.no_touch) =
                 (client.asker.db, client.asker.proto, !client.touch);
+            session.user = user.clone();
             gone.insert(id, session);
             std::mem::swap(&mut self.sessions, &mut gone);
         }
@@ -191,6 +238,10 @@ impl Core {
             reply.truncate(0);
             fault.write(&mut reply);
         }
+        if here {
+            self.follow_users(client.asker.client_id);
+        }
+        *user = self.sessions.get(id).and_then(|session| session.user.clone());
         *client = self.client(id);
         if here {
             // The transaction holds the client already; a sleep inside it would let it go too early.

@@ -37,14 +37,8 @@ impl Core {
         let command = self.table.row(row);
         if !command.arity_fits(args.len()) {
             self.metrics().rejected(row);
-            if let Handler::Control(Control::Exec) = command.handler {
-                self.discard(id);
-                *client = self.client(id);
-                let text = "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
-                self.refuse(id, client, &Fault::text(text));
-            } else {
-                self.refuse(id, client, &Fault::Arity(command.name));
-            }
+            self.refuse_command(id, client, command, Fault::Arity(command.name));
+            *client = self.client(id);
             return true;
         }
         // Before the gate, which is passed once: `CLIENT REPLY SKIP` is for one reply.
@@ -57,7 +51,11 @@ impl Core {
         if !client.plain {
             match self.gate(id, client, row, command, args) {
                 Gate::Pass { muted: by_mode } => muted |= by_mode,
-                Gate::Answered => return true,
+                Gate::Answered => {
+                    // An `EXEC` that is refused ends the transaction.
+                    *client = self.client(id);
+                    return true;
+                }
             }
         }
         if self.monitored && command.flags & (flag::SKIP_MONITOR | flag::ADMIN) == 0 {
@@ -131,18 +129,27 @@ impl Core {
 
     /// What a client that is not plain may do: authenticate, queue commands, hush replies.
     fn gate(&mut self, id: SessionId, client: &Client, row: u16, command: &Command, args: Args<'_>) -> Gate {
-        let session = self.sessions.get_mut(id).expect("a connection has a session");
-        if !session.authenticated && !command.is(flag::NO_AUTH) {
-            self.refuse(id, client, &Fault::text("NOAUTH Authentication required."));
+        if !client.authenticated && !command.is(flag::NO_AUTH) {
+            self.refuse_command(id, client, command, Fault::text("NOAUTH Authentication required."));
             return Gate::Answered;
         }
-        if let Some(multi) = &mut session.multi
-            && !command.is(flag::NOT_QUEUED)
+        let session = self.sessions.get(id).expect("a connection has a session");
+        let queues = session.multi.is_some() && !command.is(flag::NOT_QUEUED);
+        if queues && command.is(flag::NO_MULTI) {
+            self.refuse(id, client, &Fault::text("ERR Command not allowed inside a transaction"));
+            return Gate::Answered;
+        }
+        if session.is_restricted()
+            && let Some(fault) = self.denial(id, row, args)
         {
-            if command.is(flag::NO_MULTI) {
-                self.refuse(id, client, &Fault::text("ERR Command not allowed inside a transaction"));
-                return Gate::Answered;
-            }
+            self.metrics().rejected(row);
+            self.refuse_command(id, client, command, fault);
+            return Gate::Answered;
+        }
+        let session = self.sessions.get_mut(id).expect("a connection has a session");
+        if let Some(multi) = &mut session.multi
+            && queues
+        {
             let queued = Queued::copy_of(row, args);
             self.connections[id as usize].queued_bytes += queued.memory_bytes();
             multi.queue.push(queued);
@@ -158,6 +165,20 @@ impl Core {
             session.reply = ReplyMode::On;
         }
         Gate::Pass { muted }
+    }
+
+    /// Refuses a command that may not be given now. A refused `EXEC` ends its transaction.
+    #[cold]
+    fn refuse_command(&mut self, id: SessionId, client: &Client, command: &Command, fault: Fault) {
+        let Handler::Control(Control::Exec) = command.handler else {
+            return self.refuse(id, client, &fault);
+        };
+        self.discard(id);
+        let line = fault.line();
+        // Redis leaves the code out where it is the usual one.
+        let reason = line.strip_prefix("ERR ").unwrap_or(&line);
+        let text = format!("EXECABORT Transaction discarded because of: {reason}");
+        self.refuse(id, client, &Fault::Text(text.into()));
     }
 
     /// Answers with an error; a transaction that is being queued will not run.

@@ -1,5 +1,6 @@
 //! What the driver tells: clients, bytes, finished sends, ends.
 
+use super::access::{SHUT_MEMCACHE, SHUT_RESP};
 use super::{Core, DOOR_MEMCACHE};
 use crate::connection::{Closing, Connection, Held, Hold};
 use crate::limits::{INPUT_HELD_BYTES, OUTPUT_SOFT_BYTES};
@@ -19,6 +20,12 @@ impl Events for Core {
             self.metrics().add(Counter::ConnectionsRejected, 1);
             self.log_crowd();
             super::turn::refuse(descriptor, refusal(door));
+            return;
+        }
+        if self.is_shut_to(&descriptor, door) {
+            self.metrics().add(Counter::ConnectionsRejected, 1);
+            let line: &[u8] = if door == DOOR_MEMCACHE { SHUT_MEMCACHE } else { SHUT_RESP };
+            super::turn::refuse(descriptor, line);
             return;
         }
         // Each goes to the core with the fewest clients: those that stay long would lump otherwise.

@@ -9,6 +9,7 @@
 //! | `mod` | the state, and the loop |
 //! | `events` | what the driver tells |
 //! | `serve` | from bytes to requests, a batch at a time |
+//! | `access` | who is who and may do what, as the users change |
 //! | `dispatch` | from a request to whoever executes it |
 //! | `keyed` | commands on keys: here, on another core, or over several |
 //! | `session_commands` | commands on the client's own state, `MULTI` and its kin |
@@ -27,6 +28,7 @@
 //! | `pool` | buffers for reuse |
 //! | `buffers` | what all buffers take, and who has to go when that is too much |
 
+mod access;
 mod buffers;
 mod coordinate;
 mod dispatch;
@@ -49,6 +51,7 @@ mod watch;
 
 pub use mail::Mail;
 
+use crate::acl::Users;
 use crate::clock::Now;
 use crate::command::table::{TABLE, Table};
 use crate::command::{Asker, KeyRef, Local};
@@ -79,7 +82,7 @@ struct Client {
     touch: bool,
     /// It may ask for more than the little that strangers get.
     authenticated: bool,
-    /// Authenticated, not in `MULTI`, all replies wanted: the common case, decided once.
+    /// Authenticated with all rights, not in `MULTI`, all replies wanted: the common case, decided once.
     plain: bool,
 }
 
@@ -147,6 +150,9 @@ pub struct Core {
     /// What a request may ask for.
     limits: Limits,
     parameters_seen: u64,
+    /// The users as of `acl_seen`, whose rights the sessions have.
+    users: Arc<Users>,
+    acl_seen: u64,
     /// What the replies become that HTTP clients await.
     awaited: http::Awaited,
     sampling: sampling::Sampling,
@@ -172,6 +178,7 @@ impl Core {
     /// A core with its shard and its end of the mesh.
     pub fn new(index: u16, shared: Arc<Shared>, shard: Shard, mesh: Mesh<Mail>, clock: fn() -> Now) -> Core {
         let now = clock();
+        let (acl_seen, users) = shared.acl.snapshot();
         let mut core = Core {
             index,
             table: &TABLE,
@@ -206,6 +213,8 @@ impl Core {
             waiting_claims: HashMap::new(),
             limits: Limits::default(),
             parameters_seen: u64::MAX,
+            users,
+            acl_seen,
             awaited: http::Awaited::new(),
             sampling: sampling::Sampling::new(u64::from(index)),
             lines: lines::Lines::default(),
@@ -287,11 +296,13 @@ impl Core {
 
     fn client(&self, id: SessionId) -> Client {
         let session = self.sessions.get(id).expect("a connection has a session");
+        let authenticated = self.is_let_in(session);
         Client {
             asker: Asker { client_id: session.client_id, db: session.db, proto: session.proto },
             touch: !session.no_touch,
-            authenticated: session.authenticated,
-            plain: session.authenticated
+            authenticated,
+            plain: authenticated
+                && !session.is_restricted()
                 && session.multi.is_none()
                 && session.reply == crate::session::ReplyMode::On,
         }

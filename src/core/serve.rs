@@ -249,6 +249,8 @@ impl Core {
     /// Serves requests from the start of `input` until it is used up or the connection has to wait.
     /// Returns the bytes that are done with.
     pub(super) fn serve(&mut self, id: SessionId, input: &[u8]) -> usize {
+        // Before each batch and not once a turn: who has been told of a change must find it made.
+        self.follow_users(0);
         let mut batch = std::mem::take(&mut self.batch);
         let mut spans = std::mem::take(&mut self.spans);
         if self.connections[id as usize].out.capacity() == 0 {

@@ -41,6 +41,7 @@ impl Core {
         if self.metrics().total(Counter::AuthErrors) != failed_before {
             self.log_login_failure(id);
         }
+        self.follow_users(client.asker.client_id);
         *client = self.client(id);
         // `CLIENT REPLY ON` is the one that is heard although it was said in silence.
         let unmuted = self.table.row(row).name == "client|reply"

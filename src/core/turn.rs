@@ -227,6 +227,8 @@ impl Core {
         } else {
             Pause::Writes
         };
+        // Clients of users that are gone are closed, though they ask nothing.
+        self.follow_users(0);
         self.monitored = self.shared.monitors.load(Ordering::Relaxed) > 0;
         self.look_for_watchers();
         if self.pause == Pause::No && !self.sleepers.is_empty() {
@@ -417,6 +419,9 @@ impl Core {
 
     /// Takes over clients that were dealt to this core.
     fn adopt<D: Driver>(&mut self, driver: &mut D) {
+        if !self.newcomers.is_empty() {
+            self.follow_users(0);
+        }
         for (descriptor, door) in std::mem::take(&mut self.newcomers) {
             let fd = descriptor.as_raw_fd();
             keep_alive(&descriptor, self.shared.parameters.number(Name::TcpKeepalive) as u64);
@@ -427,12 +432,12 @@ impl Core {
             let id = socket.0;
             let http = self.shared.parameters.number(Name::HttpAdminConsole) != 0;
             let (door, parser) = doors(door, http);
-            let authenticated = match door {
-                Door::Resp => !self.shared.parameters.asks_password(),
-                Door::Memcache => !self.shared.asks_memcache_users(),
-            };
             let client_id = self.shared.client_id();
-            let mut session = Session::new(client_id, door, authenticated, self.now.unix_ms);
+            let mut session = Session::new(client_id, door, false, self.now.unix_ms);
+            match door {
+                Door::Resp => session.log_out(self.users.default_user()),
+                Door::Memcache => session.authenticated = !self.shared.asks_memcache_users(),
+            }
             session.fd = fd;
             if let Ok(peer) = driver.peer(socket) {
                 session.unix = matches!(peer, Peer::Unix(_));

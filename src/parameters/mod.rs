@@ -63,6 +63,8 @@ pub struct Parameters {
     changes: AtomicU64,
     /// The configuration file that was read at start, absolute.
     file: Option<PathBuf>,
+    /// Users that it declares: where, and the words behind `user`.
+    users: Vec<(String, Vec<Vec<u8>>)>,
 }
 
 impl Default for Parameters {
@@ -81,6 +83,7 @@ impl Parameters {
             texts: Mutex::new(vec![Vec::new(); COUNT]),
             changes: AtomicU64::new(0),
             file: None,
+            users: Vec::new(),
         };
         for row in TABLE {
             if !matches!(row.kind, Kind::CacheMode) {
@@ -103,6 +106,16 @@ impl Parameters {
     /// The configuration file that was read at start.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Adds the declaration of a user and where it stands. What it means is `acl`'s business.
+    pub fn declare_user(&mut self, place: String, words: Vec<Vec<u8>>) {
+        self.users.push((place, words));
+    }
+
+    /// Users that were declared at start: where, and the words behind `user`.
+    pub fn declared_users(&self) -> &[(String, Vec<Vec<u8>>)] {
+        &self.users
     }
 
     /// Sets one parameter at start, also one that cannot change later.
@@ -305,17 +318,9 @@ impl Parameters {
         output_limits::normal(&self.text(Name::ClientOutputBufferLimit))
     }
 
-    /// Clients must authenticate.
-    pub fn asks_password(&self) -> bool {
-        !self.lock_texts()[Name::Requirepass as usize].is_empty()
-    }
-
-    /// That is the password. The time it takes tells nothing but the length.
-    pub fn is_password(&self, given: &[u8]) -> bool {
-        let texts = self.lock_texts();
-        let password = &texts[Name::Requirepass as usize];
-        let differing = password.iter().zip(given).fold(0, |differing, (a, b)| differing | (a ^ b));
-        password.len() == given.len() && std::hint::black_box(differing) == 0
+    /// New users may use all channels.
+    pub fn all_channels(&self) -> bool {
+        self.number(Name::AclPubsubDefault) == 0
     }
 }
 
@@ -402,17 +407,5 @@ mod tests {
         assert_eq!(parameters.check_at_start(), Ok(()));
         parameters.set_at_start("port", b"0").unwrap();
         assert!(parameters.check_at_start().is_err());
-    }
-
-    #[test]
-    fn passwords_are_compared_whole() {
-        let parameters = parameters();
-        assert!(!parameters.asks_password());
-        parameters.set(b"requirepass", b"s\xffcret").unwrap();
-        assert!(parameters.asks_password());
-        assert!(parameters.is_password(b"s\xffcret"));
-        for wrong in [&b""[..], b"s\xffcre", b"s\xffcret2", b"S\xffcret"] {
-            assert!(!parameters.is_password(wrong));
-        }
     }
 }

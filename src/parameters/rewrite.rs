@@ -41,6 +41,24 @@ pub fn rewritten(old: &[u8], parameters: &Parameters) -> Vec<u8> {
     new
 }
 
+/// The text with these lines for users instead of those that it has.
+pub fn with_users(text: &[u8], users: &[Vec<u8>]) -> Vec<u8> {
+    let declares = |line: &&[u8]| {
+        let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"user"))
+    };
+    let lines = text.split_inclusive(|&byte| byte == b'\n').filter(|line| !declares(line));
+    let mut new: Vec<u8> = lines.collect::<Vec<_>>().concat();
+    if !users.is_empty() && new.last().is_some_and(|&byte| byte != b'\n') {
+        new.push(b'\n');
+    }
+    for line in users {
+        new.extend(line);
+        new.push(b'\n');
+    }
+    new
+}
+
 /// The parameter that a line sets.
 fn named(line: &[u8]) -> Option<Name> {
     let line = line.trim_ascii();
@@ -111,6 +129,14 @@ mod tests {
         parameters.set(b"maxmemory-policy", b"noeviction").unwrap();
         let new = rewritten(b"cache_mode true\n", &parameters);
         assert_eq!(String::from_utf8(new).unwrap(), "maxmemory-policy noeviction\n");
+    }
+
+    #[test]
+    fn users_are_replaced_by_those_that_there_are() {
+        let users = [b"user a on".to_vec(), b"user b off".to_vec()];
+        let old = b"hz 5\nuser a off\n# user x\n USER c on\nusers\ntimeout 5";
+        assert_eq!(with_users(old, &users), b"hz 5\n# user x\nusers\ntimeout 5\nuser a on\nuser b off\n");
+        assert_eq!(with_users(b"user a off\nhz 5", &[]), b"hz 5");
     }
 
     #[test]

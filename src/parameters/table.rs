@@ -118,7 +118,16 @@ parameters! {
     HttpAdminConsole "http_admin_console" ["primary_port_http_enabled"] LIVE, Kind::Boolean { default: true, words: Words::TrueFalse },
         "Answer HTTP on the port for Redis clients: console, /metrics, /healthz, /info.";
     Requirepass "requirepass" [] LIVE, Kind::Text { default: "" },
-        "Password of Redis clients; empty asks for none.";
+        "Password of Redis clients that name no user; empty asks for none.";
+    Aclfile "aclfile" [] START, Kind::Text { default: "" },
+        "File with a line for each user of Redis's protocol and its rights; empty keeps users in the configuration file.";
+    AcllogMaxLen "acllog-max-len" [] LIVE, Kind::Integer { default: 128, min: 0, max: i64::MAX },
+        "Refusals that ACL LOG keeps.";
+    AclPubsubDefault "acl-pubsub-default" [] LIVE,
+        Kind::Choice { default: 1, of: &["allchannels", "resetchannels"] },
+        "Channels that a new user may use: all or none.";
+    ProtectedMode "protected-mode" [] LIVE, Kind::Boolean { default: true, words: Words::YesNo },
+        "Serve clients of other machines only where a password is set.";
     MemcacheAuthFile "memcache_auth_file" ["auth-file"] START, Kind::Text { default: "" },
         "File with a name:password in each line, for memcached clients; empty asks for none.";
     KeysOutputLimit "keys_output_limit" [] LIVE, Kind::Integer { default: 0, min: 0, max: i64::MAX },

@@ -7,6 +7,7 @@
 
 use super::plan::{Claims, Place, keys_of, place_of, shard_of};
 use super::{Answer, Change, Done, FromShard, PartCall, ToShard, Wanted, Work, parts};
+use crate::acl::Denied;
 use crate::command::keys::cursor::core_of;
 use crate::command::run::parts_fit;
 use crate::command::table::TABLE;
@@ -53,8 +54,20 @@ pub struct Scope<'a> {
     pub databases: u8,
     /// Now, Unix milliseconds.
     pub now_ms: u64,
+    /// The client's core.
+    pub host: &'a mut dyn Host,
+}
+
+/// What the client's core does for a program.
+pub trait Host {
     /// Runs a command on the client's own state, writes its reply, and gives the client's facts anew.
-    pub session: &'a mut dyn FnMut(&Queued, &mut Vec<u8>) -> Client,
+    fn session(&mut self, request: &Queued, reply: &mut Vec<u8>) -> Client;
+
+    /// The client may not give that command any more.
+    fn denies(&mut self, request: &Queued) -> Option<Denied>;
+
+    /// Writes down that a command was refused for that, and answers with it.
+    fn refuse(&mut self, request: &Queued, denied: Denied, reply: &mut Vec<u8>);
 }
 
 /// Messages to be sent, by shard.
@@ -320,6 +333,18 @@ impl Transaction {
             let request = self.commands[at].clone();
             let command = TABLE.row(request.row);
             let mut reply = Vec::new();
+            if matches!(self.purpose, Purpose::Exec { .. })
+                && let Some(denied) = scope.host.denies(&request)
+            {
+                // Its turn comes when all before it have run.
+                if !shares.is_empty() {
+                    break;
+                }
+                scope.host.refuse(&request, denied, &mut reply);
+                self.replies.push(reply);
+                at += 1;
+                continue;
+            }
             let mut keys = Vec::new();
             let args = request.args();
             let placed = keys_of(command, args, self.client.asker.db, scope.databases, &mut keys)
@@ -335,7 +360,7 @@ impl Transaction {
                     if !shares.is_empty() {
                         break;
                     }
-                    self.client = (scope.session)(&request, &mut reply);
+                    self.client = scope.host.session(&request, &mut reply);
                     Vec::new()
                 }
                 (Handler::Every(every), _) => {

@@ -1,14 +1,10 @@
 //! Who a client is and which protocol it speaks: `HELLO` and `AUTH`.
 
 use super::client::check_name;
-use crate::command::{Context, Fault, Outcome};
-use crate::parameters::Parameters;
+use crate::command::{Context, Fault, Outcome, acl};
 use crate::protocol::{Args, Proto, Reply};
 use crate::text::parse_i64;
 use crate::version::REDIS_VERSION;
-
-/// The one user until there is an access control list.
-pub const USER: &[u8] = b"default";
 
 const WRONG: Fault = Fault::text("WRONGPASS invalid username-password pair or user is disabled.");
 
@@ -18,29 +14,31 @@ pub(super) fn auth(
     args: Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Outcome, Fault> {
-    let parameters = &context.local.shared.parameters;
     let (user, password) = match args.len() {
-        2 if !parameters.asks_password() => {
+        2 if context.local.shared.acl.users().default_user().needs_no_password() => {
             return Err(Fault::text(
                 "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
                  configuration is correct?",
             ));
         }
-        2 => (USER, &args[1]),
+        2 => (crate::acl::DEFAULT, &args[1]),
         3 => (&args[1], &args[2]),
         _ => return Err(Fault::Syntax),
     };
-    if !is_user(parameters, user, password) {
-        return Err(WRONG);
-    }
-    context.session().authenticated = true;
+    log_in(context, &args[0], user, password)?;
     reply.ok();
     Ok(Outcome::READ)
 }
 
-/// Where no password is set, the default user has any.
-fn is_user(parameters: &Parameters, user: &[u8], password: &[u8]) -> bool {
-    user == USER && (!parameters.asks_password() || parameters.is_password(password))
+/// The client is that user from now on, if that is its password; who fails is put into the log.
+fn log_in(context: &mut Context<'_, '_>, command: &[u8], user: &[u8], password: &[u8]) -> Result<(), Fault> {
+    let users = context.local.shared.acl.users();
+    let Some(user) = users.authenticate(user, password) else {
+        acl::note_login(context, command, user);
+        return Err(WRONG);
+    };
+    context.session().log_in(user.clone());
+    Ok(())
 }
 
 /// `HELLO [2|3 [AUTH user password] [SETNAME name]]`.
@@ -58,10 +56,10 @@ pub(super) fn hello(
     };
     let mut at = 2;
     while at < args.len() {
-        at += option(context, args.from(at))?;
+        at += option(context, &args[0], args.from(at))?;
     }
-    let asks_password = context.local.shared.parameters.asks_password();
-    if asks_password && !context.session().authenticated {
+    let is_open = context.local.shared.acl.users().default_user().is_open();
+    if !context.session().authenticated && !is_open {
         return Err(Fault::text(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> \
              option can be used to authenticate the client and select the RESP protocol version at the \
@@ -75,14 +73,11 @@ pub(super) fn hello(
     Ok(Outcome::READ)
 }
 
-/// One option with what belongs to it; how many arguments that were.
-fn option(context: &mut Context<'_, '_>, args: Args<'_>) -> Result<usize, Fault> {
+/// One option of `command` with what belongs to it; how many arguments that were.
+fn option(context: &mut Context<'_, '_>, command: &[u8], args: Args<'_>) -> Result<usize, Fault> {
     match (&args[0], args.get(1), args.get(2)) {
         (word, Some(user), Some(password)) if word.eq_ignore_ascii_case(b"auth") => {
-            if !is_user(&context.local.shared.parameters, user, password) {
-                return Err(WRONG);
-            }
-            context.session().authenticated = true;
+            log_in(context, command, user, password)?;
             Ok(3)
         }
         (word, Some(name), _) if word.eq_ignore_ascii_case(b"setname") => {

@@ -1,6 +1,5 @@
 //! `CLIENT KILL`, in its old form (an address) and its new one (filters).
 
-use super::hello::USER;
 use super::list::is_normal;
 use crate::command::answer::{self, Pack};
 use crate::command::{Asker, Every, Fault, Local, Outcome};
@@ -22,6 +21,7 @@ struct Filter<'a> {
     id: Option<u64>,
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
+    user: Option<&'a [u8]>,
     /// A type was asked for that nobody is.
     nobody: bool,
     spare_asker: bool,
@@ -56,9 +56,7 @@ impl<'a> Filter<'a> {
         } else if is(b"laddr") {
             self.laddr = Some(value);
         } else if is(b"user") {
-            if value != USER {
-                return Err(Fault::quoted("ERR No such user '", value, "'"));
-            }
+            self.user = Some(value);
         } else if is(b"skipme") && value.eq_ignore_ascii_case(b"yes") {
             self.spare_asker = true;
         } else if is(b"skipme") && value.eq_ignore_ascii_case(b"no") {
@@ -75,6 +73,7 @@ impl<'a> Filter<'a> {
             && self.id.is_none_or(|id| id == session.client_id)
             && self.addr.is_none_or(|addr| addr == session.peer.as_bytes())
             && self.laddr.is_none_or(|laddr| laddr == session.local.as_bytes())
+            && self.user.is_none_or(|user| user == session.user_name())
             && !(self.spare_asker && session.client_id == asker.client_id)
     }
 }
@@ -85,6 +84,10 @@ fn is_old(args: Args<'_>) -> bool {
 
 fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     let Ok(filter) = Filter::parse(args) else { return Pack::default().number(0).finish() };
+    if filter.user.is_some_and(|user| local.shared.acl.users().get(user).is_none()) {
+        // No answer at all: there is nobody to be asked about.
+        return Vec::new();
+    }
     let fitting = local.sessions.iter().filter(|(_, session)| filter.fits(session, asker));
     let fitting: Vec<_> = fitting.map(|(slot, _)| slot).collect();
     fitting.iter().for_each(|slot| local.sessions.doom(*slot, asker.client_id));
@@ -92,6 +95,11 @@ fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
 }
 
 fn merge(args: Args<'_>, parts: &[Vec<u8>], reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    if let Some(user) = Filter::parse(args)?.user
+        && parts.iter().any(Vec::is_empty)
+    {
+        return Err(Fault::quoted("ERR No such user '", user, "'"));
+    }
     match answer::sum(parts) {
         0 if is_old(args) => return Err(Fault::text("ERR No such client")),
         _ if is_old(args) => reply.ok(),

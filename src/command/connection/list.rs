@@ -1,6 +1,5 @@
 //! Clients as lines of text: `CLIENT LIST` and `CLIENT INFO`.
 
-use super::hello::USER;
 use crate::command::answer::{Pack, Unpack};
 use crate::command::table::TABLE;
 use crate::command::{Asker, Context, Every, Fault, Local, Outcome};
@@ -112,7 +111,7 @@ fn merge(args: Args<'_>, parts: &[Vec<u8>], reply: &mut Reply<'_>) -> Result<Out
 
 /// Writes a client's line: Redis's fields, of which those about its allocations are 0 here, then the core.
 /// `running` is the command that it gives at this moment; what others gave last is in their sessions.
-fn describe(session: &Session, running: Option<&str>, core: u16, now_ms: u64, line: &mut Vec<u8>) {
+pub(crate) fn describe(session: &Session, running: Option<&str>, core: u16, now_ms: u64, line: &mut Vec<u8>) {
     let queue = session.multi.as_ref().map(|multi| multi.queue.as_slice());
     let queued: i64 = queue.map_or(-1, |queue| queue.len() as i64);
     let queue_bytes: usize = queue.unwrap_or_default().iter().map(bytes_of).sum();
@@ -134,8 +133,7 @@ fn describe(session: &Session, running: Option<&str>, core: u16, now_ms: u64, li
     let _ = write!(
         line,
         " age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={queued} qbuf={} qbuf-free=0 argv-mem=0 \
-         multi-mem={queue_bytes} rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={total} events={} cmd={command} user={} \
-         redir=-1 resp={} lib-name=",
+         multi-mem={queue_bytes} rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={total} events={} cmd={command} user=",
         now_ms.saturating_sub(session.created_ms) / 1000,
         now_ms.saturating_sub(session.active_ms) / 1000,
         flags(session),
@@ -144,7 +142,11 @@ fn describe(session: &Session, running: Option<&str>, core: u16, now_ms: u64, li
         session.output_bytes,
         session.output_bytes,
         if session.output_bytes == 0 { "r" } else { "rw" },
-        String::from_utf8_lossy(USER),
+    );
+    line.extend(session.user_name());
+    let _ = write!(
+        line,
+        " redir=-1 resp={} lib-name=",
         match session.proto {
             Proto::Resp2 => 2,
             Proto::Resp3 => 3,

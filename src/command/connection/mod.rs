@@ -4,7 +4,7 @@
 pub mod client;
 pub mod hello;
 mod kill;
-mod list;
+pub(crate) mod list;
 mod pause;
 
 use super::{Command, Context, Effect, Fault, Handler, Keys, Outcome, SessionFn, flag};
@@ -113,9 +113,9 @@ fn reset(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> R
     if context.local.sessions.set_monitor(context.id, false) {
         context.local.shared.monitors.fetch_sub(1, Relaxed);
     }
-    let authenticated = !context.local.shared.parameters.asks_password();
+    let users = context.local.shared.acl.users();
     let session = context.session();
-    session.authenticated = authenticated;
+    session.log_out(users.default_user());
     session.proto = Proto::Resp2;
     session.db = 0;
     session.name.clear();

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 fn with_password() -> Cores {
     let cores = Cores::new(1);
-    cores.shared.parameters.set(b"requirepass", b"secret").unwrap();
+    cores.shared.acl.set_default_password(b"secret");
     let mut cores = cores;
     cores.session().authenticated = false;
     cores

@@ -1,9 +1,9 @@
 //! `COMMAND`: the table of commands as clients ask for it.
 
-use super::keyflags::{KeySpec, specs};
+use super::keyflags::{KeySpec, specs, used_as};
 use super::{Done, help, row};
 use crate::command::table::{Found, TABLE};
-use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, flag, syntax};
+use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, acl, flag, syntax};
 use crate::protocol::{Args, Reply};
 use crate::text::glob_matches_nocase;
 
@@ -75,44 +75,8 @@ fn named(name: &[u8]) -> Option<&'static Command> {
 }
 
 /// Categories of access control, in Redis's order.
-fn categories(command: &Command) -> Vec<&'static str> {
-    let is = |flags| command.is(flags);
-    let name = command.name;
-    let container = name.split('|').next().unwrap_or(name);
-    let group = match (container, command.group) {
-        // A container alone does nothing; its subcommands are what is allowed or not.
-        _ if !command.subs.is_empty() && name != "command" => "",
-        ("wait" | "command", _) | (_, "connection" | "cluster") => "connection",
-        ("dbsize" | "flushdb" | "flushall" | "swapdb", _) | (_, "generic") => "keyspace",
-        (_, "string") => "string",
-        (_, "bitmap") => "bitmap",
-        (_, "hash") => "hash",
-        (_, "set") => "set",
-        (_, "transactions") => "transaction",
-        _ => "",
-    };
-    let admin = is(flag::ADMIN) || matches!(name, "lastsave" | "role");
-    let dangerous = admin || matches!(name, "info" | "keys" | "flushdb" | "flushall" | "swapdb");
-    [
-        (group == "keyspace", "@keyspace"),
-        (is(flag::READONLY), "@read"),
-        (is(flag::WRITE), "@write"),
-        (group == "set", "@set"),
-        (group == "hash", "@hash"),
-        (group == "string", "@string"),
-        (group == "bitmap", "@bitmap"),
-        (is(flag::PUBSUB), "@pubsub"),
-        (admin, "@admin"),
-        (is(flag::FAST), "@fast"),
-        (!is(flag::FAST), "@slow"),
-        (is(flag::BLOCKING), "@blocking"),
-        (dangerous, "@dangerous"),
-        (group == "connection", "@connection"),
-        (group == "transaction", "@transaction"),
-    ]
-    .into_iter()
-    .filter_map(|(belongs, category)| belongs.then_some(category))
-    .collect()
+fn categories(command: &Command) -> impl Iterator<Item = &'static str> {
+    acl::categories::names(acl::categories::of(command))
 }
 
 /// `COMMAND`.
@@ -142,7 +106,7 @@ fn names(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Done
         Vec::new()
     } else if is(b"aclcat") {
         let has = |command: &&Command| {
-            categories(command).iter().any(|category| category.as_bytes()[1..].eq_ignore_ascii_case(value))
+            categories(command).any(|category| category.as_bytes().eq_ignore_ascii_case(value))
         };
         all.filter(has).collect()
     } else if is(b"pattern") {
@@ -179,7 +143,9 @@ fn describe(command: &Command, reply: &mut Reply<'_>) {
     reply.int(i64::from(first));
     reply.int(i64::from(last));
     reply.int(i64::from(step));
-    words(categories(command).into_iter(), reply);
+    let categories: Vec<&str> = categories(command).collect();
+    reply.set(categories.len());
+    categories.iter().for_each(|category| reply.simple(&format!("@{category}")));
     // Tips to cluster clients: this is none.
     reply.set(0);
     let specs = specs(command);
@@ -296,18 +262,6 @@ fn getkeysandflags(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_
         words(flags.iter().copied(), reply);
     }
     Ok(Outcome::READ)
-}
-
-/// What this very call does: `SET` reads its key only where it is asked to return it.
-fn used_as(command: &Command, args: Args<'_>, spec: &KeySpec) -> &'static [&'static str] {
-    match command.name {
-        "set" if args.from(3).iter().any(|arg| arg.eq_ignore_ascii_case(b"get")) => {
-            &["RW", "access", "update"]
-        }
-        "set" => &["OW", "update"],
-        "bitfield" => &["RW", "access", "update"],
-        _ => spec.flags,
-    }
 }
 
 fn list(_: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {

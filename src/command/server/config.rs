@@ -1,6 +1,7 @@
 //! `CONFIG`: the parameters while the server runs.
 
 use super::{Done, help, row};
+use crate::acl::Users;
 use crate::command::{Command, Context, Fault, Handler, Outcome};
 use crate::parameters::table::{TABLE, find, fold};
 use crate::parameters::{Name, Parameters, Refusal, rewrite};
@@ -79,6 +80,10 @@ fn set(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         let names: Vec<&str> = pairs.iter().filter_map(|(name, _)| Some(find(name)?.text)).collect();
         log::debug!("client {} sets {}", context.session().peer, names.join(", "));
     }
+    if pairs.iter().any(|(name, _)| find(name).is_some_and(|row| row.name == Name::Requirepass)) {
+        let shared = context.local.shared;
+        shared.acl.set_default_password(&shared.parameters.text(Name::Requirepass));
+    }
     reply.ok();
     Ok(Outcome::READ)
 }
@@ -99,23 +104,39 @@ fn resetstat(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) 
 
 /// `CONFIG REWRITE`. The file is small and an operator asked for it, so it is written here and now.
 fn rewrite(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {
-    let parameters = &context.local.shared.parameters;
+    let shared = context.local.shared;
+    let parameters = &shared.parameters;
     let file = parameters.file().ok_or(Fault::text("ERR The server is running without a config file"))?;
-    replace(file, parameters)
+    replace(file, parameters, &user_lines(parameters, &shared.acl.users()))
         .map_err(|error| Fault::Text(format!("ERR Rewriting config file: {error}").into()))?;
     reply.ok();
     Ok(Outcome::READ)
 }
 
+/// Lines for the users: none where they have a file of their own, or where there is but the default one as
+/// `requirepass` makes it.
+fn user_lines(parameters: &Parameters, users: &Users) -> Vec<Vec<u8>> {
+    let mut plain = Users::default();
+    plain.set_default_password(&parameters.text(Name::Requirepass));
+    if !parameters.text(Name::Aclfile).is_empty() || plain.text() == users.text() {
+        return Vec::new();
+    }
+    users.iter().map(|user| user.line()).collect()
+}
+
 /// Writes beside the file and puts the result in its place: whoever reads it finds the old or the new one whole.
-fn replace(file: &Path, parameters: &Parameters) -> io::Result<()> {
+fn replace(file: &Path, parameters: &Parameters, users: &[Vec<u8>]) -> io::Result<()> {
     let old = match fs::read(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         old => old?,
     };
     let mut beside = file.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
-    let written = write_whole(Path::new(&beside), file, &rewrite::rewritten(&old, parameters));
+    let written = write_whole(
+        Path::new(&beside),
+        file,
+        &rewrite::with_users(&rewrite::rewritten(&old, parameters), users),
+    );
     if written.is_err() {
         // What is left of the attempt is of no use; that it is there is worth no second error.
         let _ = fs::remove_file(&beside);

@@ -6,7 +6,7 @@ use crate::text::parse_i64;
 
 /// Keys that are alike: where they lie, and what is done to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct KeySpec {
+pub(crate) struct KeySpec {
     /// Index of the first.
     pub first: i16,
     /// The last, counted from the first; negative: from the end of the arguments.
@@ -20,6 +20,12 @@ pub(super) struct KeySpec {
 }
 
 impl KeySpec {
+    /// The place of its key, where there is one only.
+    #[inline]
+    pub fn one(&self) -> Option<usize> {
+        (self.last == 0 && !self.counted).then_some(self.first as usize)
+    }
+
     /// Where these keys are among arguments.
     pub fn places(&self, args: Args<'_>) -> Result<Vec<usize>, Fault> {
         let last = if self.last < 0 { self.last } else { self.first + self.last };
@@ -46,18 +52,19 @@ const ADD: &[&str] = &["RW", "insert"];
 const DELETE: &[&str] = &["RW", "delete"];
 
 /// The keys of a command.
-pub(super) fn specs(command: &Command) -> Vec<KeySpec> {
+pub(crate) fn specs(command: &Command) -> Vec<KeySpec> {
     let Keys { first, last, step } = command.keys;
     let one = |at, flags| KeySpec { first: at, last: 0, step: 1, counted: false, flags };
     let rest = |at, flags| KeySpec { first: at, last: -1, step: 1, counted: false, flags };
     match command.name {
         "sintercard" => vec![KeySpec { counted: true, ..one(1, READ) }],
+        "lmpop" => vec![KeySpec { counted: true, ..one(1, TAKE) }],
         _ if first == 0 => Vec::new(),
         "rename" => vec![one(1, TAKE), one(2, OVERWRITE)],
         "renamenx" => vec![one(1, TAKE), one(2, INSERT)],
         "copy" => vec![one(1, READ), one(2, OVERWRITE)],
         "bitop" => vec![one(2, OVERWRITE), rest(3, READ)],
-        "smove" => vec![one(1, TAKE), one(2, ADD)],
+        "smove" | "lmove" | "rpoplpush" => vec![one(1, TAKE), one(2, ADD)],
         "sinterstore" => vec![one(1, CHANGE), rest(2, READ)],
         "sunionstore" | "sdiffstore" => vec![one(1, OVERWRITE), rest(2, READ)],
         _ => vec![KeySpec {
@@ -70,13 +77,42 @@ pub(super) fn specs(command: &Command) -> Vec<KeySpec> {
     }
 }
 
+/// What this very call does: `SET` reads its key only where it is asked to return it, `BITFIELD` may only read.
+pub(crate) fn used_as(command: &Command, args: Args<'_>, spec: &KeySpec) -> &'static [&'static str] {
+    match command.name {
+        "set" if args.from(3).iter().any(|arg| arg.eq_ignore_ascii_case(b"get")) => {
+            &["RW", "access", "update"]
+        }
+        "set" => &["OW", "update"],
+        "bitfield" if only_reads(args) => READ,
+        "bitfield" => &["RW", "access", "update"],
+        _ => spec.flags,
+    }
+}
+
+/// A `BITFIELD` without `SET` or `INCRBY`, as far as its arguments make sense.
+fn only_reads(args: Args<'_>) -> bool {
+    let mut at = 2;
+    while let Some(word) = args.get(at) {
+        let behind = args.len() - at - 1;
+        at += if word.eq_ignore_ascii_case(b"get") && behind >= 2 {
+            3
+        } else if word.eq_ignore_ascii_case(b"overflow") && behind >= 1 {
+            2
+        } else {
+            return false;
+        };
+    }
+    true
+}
+
 fn flags(command: &Command) -> &'static [&'static str] {
     match command.name {
-        "hexists" | "hlen" | "hstrlen" | "scard" | "sismember" => LOOK,
+        "llen" | "hexists" | "hlen" | "hstrlen" | "scard" | "sismember" => LOOK,
         "hincrby" | "hincrbyfloat" => READ_AND_CHANGE,
-        "hsetnx" | "sadd" => ADD,
-        "hdel" | "srem" => DELETE,
-        "hgetdel" | "spop" => TAKE,
+        "hsetnx" | "sadd" | "lpush" | "rpush" | "lpushx" | "rpushx" | "linsert" => ADD,
+        "hdel" | "srem" | "lrem" | "ltrim" => DELETE,
+        "hgetdel" | "spop" | "lpop" | "rpop" => TAKE,
         "strlen" | "exists" | "type" | "touch" | "watch" | "memory|usage" | "debug|object" => LOOK,
         name if name.starts_with("object|") => LOOK,
         "set" | "bitfield" => &["RW", "access", "update", "variable_flags"],

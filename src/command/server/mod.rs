@@ -6,7 +6,7 @@ pub mod config;
 mod debug;
 mod doctor;
 pub mod info;
-mod keyflags;
+pub(crate) mod keyflags;
 mod latency;
 mod lifecycle;
 mod lolwut;
@@ -135,7 +135,7 @@ const QUOTED_BYTES_MAX: usize = 128;
 type Done = Result<Outcome, Fault>;
 
 /// `ERR unknown subcommand or wrong number of arguments ...`, where the row's arity does not say it all.
-fn misused(args: Args<'_>) -> Fault {
+pub(crate) fn misused(args: Args<'_>) -> Fault {
     let container = String::from_utf8_lossy(&args[0]).to_ascii_uppercase();
     let sub = args.get(1).unwrap_or_default();
     Fault::Quoted {
