@@ -23,8 +23,11 @@ mod store;
 #[path = "../../../slabs/tests/twin/mod.rs"]
 mod twin;
 
+/// Panics where something is wrong with an input.
+pub type Check = fn(&[u8]);
+
 /// The targets.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Check); 8] = [
     ("resp", resp::check),
     ("memcache", memcache::check),
     ("binary", binary::check),
