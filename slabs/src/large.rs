@@ -95,7 +95,7 @@ const KERNEL_BLOCK_BYTES_MIN: i32 = 128 << 10;
 ///
 /// glibc does so only until the first is freed: then it raises the size from which on it does (up to 32 MiB) and cuts
 /// large blocks from its heaps, where values of changing sizes leave holes that nobody counts: 150 MiB beside a budget
-/// of 256. The price is the kernel's zeroing, per value stored. Meant for whoever owns the process, once, before
+/// of 256. The price is the kernel's zeroing of what [`keep_spare_blobs`] does not hold ready. Meant for whoever owns the process, once, before
 /// the first store.
 pub fn return_freed_values() {
     #[cfg(target_env = "gnu")]

@@ -15,6 +15,7 @@ use crate::protocol::resp;
 use crate::reactor::{Door as ListenerDoor, Driver, Figures, Outgoing, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
 use crate::shard::collections::Limits;
+use crate::shard::prefixes::DELIMITER;
 use crate::shared::watchers::topic;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::Write;
@@ -208,6 +209,8 @@ impl Core {
         self.shard.store.set_policy(parameters.policy());
         self.shard.store.set_goal(parameters.eviction_goal());
         self.shard.lfu = parameters.policy_name().ends_with("-lfu");
+        let delimiter = parameters.text(Name::PrefixDelimiter);
+        self.shard.prefixes.delimiter = delimiter.first().copied().unwrap_or(DELIMITER);
         let small = |name| parameters.number(name) as usize;
         self.shard.limits = Limits {
             hash_entries: small(Name::HashMaxListpackEntries),
