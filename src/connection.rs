@@ -487,6 +487,13 @@ impl Connection {
         self.hold == Hold::None && self.closing == Closing::No
     }
 
+    /// What arrives at its socket are the client's own words: they may be received to where they belong. (Not so where
+    /// something has to be made of them first.)
+    #[inline]
+    pub fn receives_plain(&self) -> bool {
+        true
+    }
+
     /// Requests that may be under way on other cores: so many that their replies fit into the output's bound,
     /// as far as the replies so far tell. The first burst is small, because nothing is known yet.
     #[inline]

@@ -51,6 +51,7 @@ impl Core {
                 None => continue,
             };
             if missing < BLOCK_RECEIVE_BYTES_MIN
+                || !connection.receives_plain()
                 || !connection.held.is_empty()
                 || connection.closing != Closing::No
                 || connection.ended

@@ -162,6 +162,7 @@ mod tests {
             reserve_bytes: 4 << 20,
             ..slabs::Options::default()
         };
+        let hasher = slabs::Hasher::new(options.seeds);
         let mut store = slabs::Store::new(&options).unwrap();
         store.witness_evictions(true);
         let mut ages = Ages::default();
@@ -171,7 +172,7 @@ mod tests {
             let secs = 1_000_000 + number / 100;
             ages.note(secs, store.last_change());
             let bytes = number.to_le_bytes();
-            let key = slabs::Key { db: 0, bytes: &bytes, hash: number.wrapping_mul(0x9e37_79b9_7f4a_7c15) };
+            let key = slabs::Key { db: 0, bytes: &bytes, hash: hasher.hash(&bytes) };
             store.put(&key, &[7; 200], &slabs::Meta::default(), secs * 1000).unwrap();
             written.insert(bytes.to_vec(), secs);
             for item in store.take_evicted().0 {
