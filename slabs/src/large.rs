@@ -497,7 +497,9 @@ mod tests {
             let bytes: Vec<u8> = (0..100_000).map(|at| (at + all.len()) as u8).collect();
             let vacant = draft.vacant().unwrap();
             let len = vacant.len().min(bytes.len());
-            vacant.iter_mut().zip(&bytes).for_each(|(place, byte)| drop(place.write(*byte)));
+            for (place, byte) in vacant.iter_mut().zip(&bytes) {
+                place.write(*byte);
+            }
             // SAFETY: they were just written.
             unsafe { draft.filled(len) };
             all.extend_from_slice(&bytes[..len]);

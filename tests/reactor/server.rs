@@ -293,7 +293,7 @@ impl Events for Core {
             Manner::Blocks(_) => {
                 client.out.extend_from_slice(bytes);
                 client.receives += 1;
-                client.wants_block = client.receives % 5 > 0;
+                client.wants_block = !client.receives.is_multiple_of(5);
             }
             Manner::Echo => client.out.extend_from_slice(bytes),
             Manner::Swallow => {}
@@ -311,7 +311,7 @@ impl Events for Core {
         assert!(block.len() == bytes && bytes <= most);
         client.out.extend_from_slice(&block);
         client.receives += 1;
-        client.wants_block = bytes > 0 && client.receives % 5 > 0;
+        client.wants_block = bytes > 0 && !client.receives.is_multiple_of(5);
         self.tell(News::Filled(socket, bytes));
     }
 
