@@ -377,6 +377,15 @@ impl Holding {
     }
 }
 
+/// What is known of a block while the driver has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Away {
+    /// What it takes from the process.
+    pub charged_bytes: usize,
+    /// What had come into it.
+    pub arrived: usize,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -388,6 +397,8 @@ pub struct Connection {
     pub held: Held,
     /// A long request that is coming. What is behind it waits in `held`.
     pub incoming: Option<Draft>,
+    /// The same while it is the driver's, which receives into it.
+    pub away: Option<Away>,
     /// Replies to be sent.
     pub out: Vec<u8>,
     /// Large values between the bytes of `out`.
@@ -440,6 +451,7 @@ impl Connection {
             parser: Parser::Resp(resp::Parser::new()),
             held: Held::default(),
             incoming: None,
+            away: None,
             out: Vec::new(),
             pieces: Vec::new(),
             pieces_bytes: 0,
@@ -473,6 +485,13 @@ impl Connection {
     #[inline]
     pub fn serves(&self) -> bool {
         self.hold == Hold::None && self.closing == Closing::No
+    }
+
+    /// What arrives at its socket are the client's own words: they may be received to where they belong. (Not so where
+    /// something has to be made of them first.)
+    #[inline]
+    pub fn receives_plain(&self) -> bool {
+        true
     }
 
     /// Requests that may be under way on other cores: so many that their replies fit into the output's bound,
@@ -564,6 +583,10 @@ impl Connection {
         if let Some(draft) = &self.incoming {
             held.input += draft.charged_bytes() as usize;
             held.arrived += draft.len();
+        }
+        if let Some(away) = &self.away {
+            held.input += away.charged_bytes;
+            held.arrived += away.arrived;
         }
         held
     }

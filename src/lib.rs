@@ -42,7 +42,8 @@
 //!    send, and the next [`reactor::Driver::turn`] submits all of it with one system call and waits.
 //!
 //! Values of 32 KiB and more take another way: a request that is known to be long is collected in a block of its final
-//! size (`core::incoming`), which the store adopts with the value in it (`slabs::Store::adopt`); a reply names the
+//! size (`core::incoming`), into which the kernel receives what is missing ([`reactor::Driver::receive_into`]) and which the
+//! store adopts with the value in it (`slabs::Store::adopt`); a reply names the
 //! value's block as a piece between its bytes ([`pieces`]), which is sent from where it lies. Blocks have holders, so an
 //! item may go while its value is sent, and travel between cores as they are.
 //!

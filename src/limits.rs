@@ -56,6 +56,17 @@ pub const DRAFT_BYTES_MIN: usize = 32 << 10;
 /// moved.
 pub const DRAFT_TAIL_BYTES: usize = 64;
 
+/// A long request of which at least so much is missing has it received into its block. Less comes through a buffer of the
+/// driver's with the beginning of the next request: a copy of it costs less than a receive more.
+pub const BLOCK_RECEIVE_BYTES_MIN: usize = 16 << 10;
+
+/// What a core keeps of the memory of large values that are gone, for the next: this fraction of its maxmemory. A stream
+/// of them needs a few; fresh memory costs the kernel as much as the value's bytes.
+pub const SPARE_SHARE: u64 = 32;
+
+/// But no more than this.
+pub const SPARE_BYTES_MAX: u64 = 8 << 20;
+
 /// Rounds of requests that one turn serves for clients whose multi-shard commands finish within it.
 pub const READY_ROUNDS_MAX: usize = 16;
 

@@ -132,7 +132,9 @@ pub fn run(parameters: Parameters, log: Log) -> Result<(), String> {
     }
     // A client may have stopped the server; then the manager has not heard of it.
     manager.tell("STOPPING=1", "stops");
-    if let (Some(saver), Some(path)) = (saver, warm_file) {
+    if let (Some(saver), Some(path)) = (saver, warm_file)
+        && !shared.keeps_nothing.load(Ordering::Acquire)
+    {
         warm_end(&path, &saver);
     }
     log::info!("stopped");
@@ -216,9 +218,12 @@ fn turn<D: Driver>(mut boot: Boot, mut driver: D, way: &str) -> Result<(), Strin
     let _ = boot.shared.driver.set(format!("{} ({way})", driver.name()));
     let _ = boot.ready.send(Ok((boot.index, driver.waker())));
     let Ok(wakers) = boot.wakers.recv() else { return Ok(()) };
+    let shared = boot.shared.clone();
     let core = Core::new(boot.index, boot.shared, shard, boot.mesh, now);
     let mut shard = core.run(driver, &wakers).map_err(|error| format!("core {}: {error}", boot.index))?;
-    if let Some(saver) = boot.saver {
+    if let Some(saver) = boot.saver
+        && !shared.keeps_nothing.load(Ordering::Acquire)
+    {
         shard.now = now();
         saver.add(shard);
     }

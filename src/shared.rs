@@ -36,6 +36,8 @@ pub struct Shared {
     pub pause_all: AtomicBool,
     /// The server is going down: cores answer what is in flight and end.
     pub stopping: AtomicBool,
+    /// What is cached is not to outlive the process (`SHUTDOWN NOSAVE`).
+    pub keeps_nothing: AtomicBool,
     /// Clients of each core, those on their way to it included.
     pub load: Vec<AtomicU32>,
     /// Cores that have no clients left while the server stops.
@@ -64,6 +66,9 @@ impl Shared {
         if !password.is_empty() {
             acl.set_default_password(&password);
         }
+        let watchers = watchers::Watchers::default();
+        // Who names a delimiter wants prefixes counted.
+        watchers.set_detail(!parameters.text(Name::PrefixDelimiter).is_empty());
         Shared {
             acl,
             parameters,
@@ -72,11 +77,12 @@ impl Shared {
             run_id,
             hasher: slabs::Hasher::new(seeds),
             monitors: AtomicU32::new(0),
-            watchers: watchers::Watchers::default(),
+            watchers,
             tuning: tuning::Tuning::default(),
             pause_until_ms: AtomicU64::new(0),
             pause_all: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            keeps_nothing: AtomicBool::new(false),
             load: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             drained: AtomicU16::new(0),
             driver: OnceLock::new(),

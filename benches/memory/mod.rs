@@ -10,6 +10,7 @@ use larder::reactor::{
 };
 use larder::shard::Shard;
 use larder::shared::Shared;
+use slabs::Draft;
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
@@ -50,6 +51,8 @@ struct Memory {
     adopted: u32,
     /// What the next turn receives.
     input: Option<(Socket, Rc<[u8]>)>,
+    /// Where more of a long request was to go: it comes like all else, and the block is given back.
+    block: Option<(Socket, Draft)>,
     /// What was sent and is to be given back.
     sent: Vec<(Socket, Vec<u8>)>,
     /// Bytes sent so far.
@@ -68,6 +71,7 @@ impl Memory {
             newcomers: Vec::new(),
             adopted: 0,
             input: None,
+            block: None,
             sent: Vec::new(),
             sent_bytes: 0,
             last: None,
@@ -99,6 +103,10 @@ impl Driver for Memory {
 
     fn untaken(&self, _: Socket) -> io::Result<u64> {
         Ok(0)
+    }
+
+    fn receive_into(&mut self, socket: Socket, block: Draft, _: usize) {
+        self.block = Some((socket, block));
     }
 
     fn receive_bytes(&self) -> u64 {
@@ -135,6 +143,9 @@ impl Driver for Memory {
         }
         for (descriptor, door) in self.newcomers.drain(..) {
             events.accepted(descriptor, door);
+        }
+        if let Some((socket, block)) = self.block.take() {
+            events.filled(socket, block, 0);
         }
         if let Some((socket, bytes)) = self.input.take() {
             events.received(socket, &bytes);

@@ -8,6 +8,9 @@
 //!
 //! The C allocator is called directly, because it says how many bytes a block really takes.
 
+use crate::spare::Spares;
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
 use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -26,8 +29,62 @@ struct Head {
 
 const HEAD_BYTES: usize = size_of::<Head>();
 
-/// Most bytes of a block that are taken before any of what it is for has come, so that a lying length costs little.
-const DRAFT_BYTES_FIRST: usize = 1 << 20;
+/// Most bytes of a block that are taken before any of what it is for has come, so that a lying length costs little: a
+/// value of a MiB, which is memcached's usual limit, with the request around it.
+const DRAFT_BYTES_FIRST: usize = (1 << 20) + (4 << 10);
+
+/// Smaller blobs are not kept for reuse: the allocator does that by itself.
+const SPARE_BYTES_MIN: usize = 120 << 10;
+
+/// What a thread keeps of freed blobs. It goes with its thread.
+struct Kept(RefCell<Spares>);
+
+impl Kept {
+    fn limit(&self, bytes_max: usize) {
+        let mut spares = self.0.borrow_mut();
+        spares.limit(bytes_max);
+        while let Some(blob) = spares.surplus() {
+            free(blob);
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.limit(0);
+    }
+}
+
+thread_local! {
+    static SPARES: Kept = const { Kept(RefCell::new(Spares::new())) };
+}
+
+/// Lets the calling thread keep so many bytes of freed large values for the next ones, which then cost no fresh pages.
+/// They count as nobody's: see [`spare_blob_bytes`].
+pub fn keep_spare_blobs(bytes_max: u64) {
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    // A thread that ends keeps nothing.
+    let _ = SPARES.try_with(|kept| kept.limit(bytes_max));
+}
+
+/// Bytes that the calling thread keeps so.
+pub fn spare_blob_bytes() -> u64 {
+    SPARES.try_with(|kept| kept.0.borrow().bytes() as u64).unwrap_or(0)
+}
+
+/// Frees a part of those that nobody has needed since the last call. To be called now and then: all are gone after some
+/// tens of calls without use.
+pub fn rest_spare_blobs() {
+    let _ = SPARES.try_with(|kept| {
+        let mut spares = kept.0.borrow_mut();
+        let until = spares.bytes() - spares.stale();
+        while spares.bytes() > until
+            && let Some(blob) = spares.oldest()
+        {
+            free(blob);
+        }
+    });
+}
 
 /// From this size on a block comes from the kernel and goes back to it. Rounding to pages costs 3 % at most, which is
 /// charged.
@@ -38,7 +95,7 @@ const KERNEL_BLOCK_BYTES_MIN: i32 = 128 << 10;
 ///
 /// glibc does so only until the first is freed: then it raises the size from which on it does (up to 32 MiB) and cuts
 /// large blocks from its heaps, where values of changing sizes leave holes that nobody counts: 150 MiB beside a budget
-/// of 256. The price is the kernel's zeroing, per value stored. Meant for whoever owns the process, once, before
+/// of 256. The price is the kernel's zeroing of what [`keep_spare_blobs`] does not hold ready. Meant for whoever owns the process, once, before
 /// the first store.
 pub fn return_freed_values() {
     #[cfg(target_env = "gnu")]
@@ -66,16 +123,41 @@ fn head<'a>(blob: *mut u8) -> &'a Head {
 
 /// A blob of at least `bytes` with one holder, or `None` if the process has no more.
 pub(crate) fn take(bytes: usize) -> Option<*mut u8> {
+    if bytes >= SPARE_BYTES_MIN
+        && let Ok(Some(blob)) = SPARES.try_with(|kept| kept.0.borrow_mut().take(bytes))
+    {
+        // SAFETY: nobody holds it, and its head lies before its bytes, as `take` has laid it out once.
+        unsafe { write_head(blob) };
+        return Some(blob);
+    }
     // SAFETY: any size may be asked for.
     let block = unsafe { libc::malloc(bytes.checked_add(HEAD_BYTES)?) };
     if block.is_null() {
         return None;
     }
-    let head = Head { holders: AtomicU32::new(1), left_to: AtomicPtr::default() };
-    // SAFETY: the block has room for the head and is aligned for any type.
-    unsafe { block.cast::<Head>().write(head) };
     // SAFETY: the block is at least as long as the head.
-    Some(unsafe { block.cast::<u8>().add(HEAD_BYTES) })
+    let blob = unsafe { block.cast::<u8>().add(HEAD_BYTES) };
+    // SAFETY: the block has room for the head and is aligned for any type.
+    unsafe { write_head(blob) };
+    Some(blob)
+}
+
+/// Writes the head of a blob that has one holder from now on.
+///
+/// # Safety
+///
+/// There is room for it before `blob`, aligned for any type, and nobody looks at it.
+unsafe fn write_head(blob: *mut u8) {
+    let head = Head { holders: AtomicU32::new(1), left_to: AtomicPtr::default() };
+    // SAFETY: the caller's promise.
+    unsafe { blob.sub(HEAD_BYTES).cast::<Head>().write(head) };
+}
+
+/// Gives a blob that nobody holds back to the allocator.
+fn free(blob: *mut u8) {
+    // SAFETY: the block came from the allocator in `take` or `resize`; its last holder has let go, or it was kept since
+    // then by `SPARES`, which has given it up.
+    unsafe { libc::free(blob.sub(HEAD_BYTES).cast()) }
 }
 
 /// Makes a blob with one holder larger or smaller, keeping what fits; `None` leaves it as it was.
@@ -105,8 +187,19 @@ pub(crate) fn give_back(blob: *mut u8) {
         let counter = unsafe { Arc::from_raw(counter.cast_const()) };
         counter.fetch_sub(charged_bytes(blob), Ordering::Relaxed);
     }
-    // SAFETY: as for `resize`: the last holder has let go.
-    unsafe { libc::free(blob.sub(HEAD_BYTES).cast()) }
+    let bytes = usable_bytes(blob);
+    let kept = bytes >= SPARE_BYTES_MIN
+        && SPARES.try_with(|kept| {
+            let mut spares = kept.0.borrow_mut();
+            let kept = spares.give(bytes, blob);
+            while let Some(blob) = spares.surplus() {
+                free(blob);
+            }
+            kept
+        }) == Ok(true);
+    if !kept {
+        free(blob);
+    }
 }
 
 /// The store lets go. If others hold the blob still, its bytes are counted in `left` until the last of them lets go.
@@ -244,8 +337,8 @@ unsafe impl Send for Draft {}
 impl Draft {
     /// An empty one for so many bytes. `None`: the process has no more memory.
     pub fn new(expected: usize) -> Option<Draft> {
-        let room = expected.min(DRAFT_BYTES_FIRST);
-        let blob = NonNull::new(take(room)?)?;
+        let blob = NonNull::new(take(expected.min(DRAFT_BYTES_FIRST))?)?;
+        let room = usable_bytes(blob.as_ptr()).min(expected);
         Some(Draft { blob, len: 0, room, expected })
     }
 
@@ -272,16 +365,52 @@ impl Draft {
     pub fn fill(&mut self, bytes: &[u8]) -> Option<usize> {
         assert!(!is_shared(self.blob.as_ptr()), "what is lent does not change");
         let taken = bytes.len().min(self.expected - self.len);
-        if self.len + taken > self.room {
-            let room = (2 * self.room).max(self.len + taken).min(self.expected);
-            self.blob = NonNull::new(resize(self.blob.as_ptr(), room)?)?;
-            self.room = room;
-        }
+        self.make_room(taken)?;
         // SAFETY: `len + taken <= room`, for which the blob was made; it has no other holder, so that `bytes` lie
         // elsewhere and nobody reads it.
         unsafe { bytes.as_ptr().copy_to_nonoverlapping(self.blob.as_ptr().add(self.len), taken) };
         self.len += taken;
         Some(taken)
+    }
+
+    /// Has room for so many bytes more, of those that are expected. `None`: the process has no more memory.
+    fn make_room(&mut self, bytes: usize) -> Option<()> {
+        if self.len + bytes > self.room {
+            let room = (2 * self.room).max(self.len + bytes).min(self.expected);
+            self.blob = NonNull::new(resize(self.blob.as_ptr(), room)?)?;
+            self.room = room;
+        }
+        Some(())
+    }
+
+    /// Where the next bytes go, for somebody who puts them there: none if all have come that are expected. `None`: the
+    /// process has no more memory. They stay there until something is filled in or asked of this again.
+    ///
+    /// # Panics
+    ///
+    /// If what has come so far is lent.
+    pub fn vacant(&mut self) -> Option<&mut [MaybeUninit<u8>]> {
+        assert!(!is_shared(self.blob.as_ptr()), "what is lent does not change");
+        self.make_room(usize::from(self.len < self.expected))?;
+        // SAFETY: the blob was made for `room` bytes, of which the first `len` are written; it has no other holder, and
+        // while the slice lives `self` is not used.
+        Some(unsafe {
+            std::slice::from_raw_parts_mut(self.blob.as_ptr().add(self.len).cast(), self.room - self.len)
+        })
+    }
+
+    /// So many bytes have come to where [`Draft::vacant`] said.
+    ///
+    /// # Safety
+    ///
+    /// They were written since then.
+    ///
+    /// # Panics
+    ///
+    /// If these are more than there was room for.
+    pub unsafe fn filled(&mut self, bytes: usize) {
+        assert!(bytes <= self.room - self.len, "{bytes} bytes for {}", self.room - self.len);
+        self.len += bytes;
     }
 
     /// What has come, to be read and adopted. Nothing more can be filled in as long as it is lent.
@@ -357,5 +486,51 @@ mod tests {
         let lent = draft.lend();
         assert_eq!(lent.find(&lent[3..9]), Some(3..9));
         assert_eq!((lent.find(&all), lent.part(4..4).find(&lent[4..5])), (None, None));
+    }
+
+    #[test]
+    fn what_is_put_where_a_draft_says_is_in_it() {
+        let mut draft = Draft::new(3 << 20).unwrap();
+        draft.fill(b"beginning").unwrap();
+        let mut all = b"beginning".to_vec();
+        while draft.len() < draft.expected() {
+            let bytes: Vec<u8> = (0..100_000).map(|at| (at + all.len()) as u8).collect();
+            let vacant = draft.vacant().unwrap();
+            let len = vacant.len().min(bytes.len());
+            for (place, byte) in vacant.iter_mut().zip(&bytes) {
+                place.write(*byte);
+            }
+            // SAFETY: they were just written.
+            unsafe { draft.filled(len) };
+            all.extend_from_slice(&bytes[..len]);
+        }
+        assert!(draft[..] == all[..] && draft.vacant().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_large_blob_is_used_again_by_the_thread_that_freed_it() {
+        std::thread::spawn(|| {
+            keep_spare_blobs(1 << 20);
+            let first = take(300_000).unwrap();
+            give_back(first);
+            let bytes = spare_blob_bytes();
+            assert!(bytes >= 300_000);
+            let again = take(299_000).unwrap();
+            assert_eq!((again, spare_blob_bytes()), (first, 0));
+            // The last holder may be elsewhere.
+            std::thread::scope(|scope| {
+                let lent = Lent::of(again, 0, 0);
+                give_back(again);
+                scope.spawn(move || drop(lent));
+            });
+            assert_eq!(spare_blob_bytes(), 0);
+            give_back(take(2 << 20).unwrap());
+            assert_eq!(spare_blob_bytes(), 0, "more than may be kept");
+            give_back(take(200_000).unwrap());
+            (0..10).for_each(|_| rest_spare_blobs());
+            assert_eq!(spare_blob_bytes(), 0);
+        })
+        .join()
+        .unwrap();
     }
 }

@@ -86,12 +86,16 @@ mod meta;
 mod options;
 mod page;
 mod pin;
+mod spare;
 mod stats;
 mod store;
 
 pub use hash::{Hasher, Key};
 pub use item::Item;
-pub use large::{Draft, Lent, give_back_freed_memory, return_freed_values};
+pub use large::{
+    Draft, Lent, give_back_freed_memory, keep_spare_blobs, rest_spare_blobs, return_freed_values,
+    spare_blob_bytes,
+};
 pub use ledger::Ledger;
 pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Marks, Meta, Refused};
 pub use options::{BuildError, EvictionGoal, Options, Policy, UnknownPolicy, VALUE_BYTES_MAX};

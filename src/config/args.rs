@@ -26,6 +26,15 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Line, String
         match bytes {
             b"-h" | b"--help" => line.help = true,
             b"-v" | b"-V" | b"--version" => line.version = true,
+            [b'-', letter, rest @ ..] if of_memcached(*letter, rest).is_some() => {
+                let name = of_memcached(*letter, rest).unwrap_or_default();
+                let value = match (letter, rest) {
+                    (b'D', []) => args.next().map(OsStringExt::into_vec),
+                    (b'D', _) => Some(rest.to_vec()),
+                    _ => None,
+                };
+                line.settings.push(setting(name.into(), value, format!("-{}", char::from(*letter)))?);
+            }
             [b'-', b'-', flag @ ..] if !flag.is_empty() => {
                 let mut following = Vec::new();
                 let (name, attached) = name_and_value(flag)?;
@@ -61,6 +70,17 @@ impl Line {
         self.settings.push(setting(name, value, place)?);
         Ok(())
     }
+}
+
+/// The parameter that a flag of one letter stands for, as memcached has them.
+fn of_memcached(letter: u8, rest: &[u8]) -> Option<&'static str> {
+    Some(match (letter, rest) {
+        (b'F', []) => "disable_flush_all",
+        (b'X', []) => "disable_dumping",
+        (b'W', []) => "disable_watch",
+        (b'D', _) => "prefix_delimiter",
+        _ => return None,
+    })
 }
 
 /// A flag with or without a value; also the form of a line in a file of flags.
@@ -135,6 +155,20 @@ mod tests {
         assert_eq!(pairs(&["--cache_mode", "--port", "1"]), [pair("cache_mode", "yes"), pair("port", "1")]);
         assert_eq!(pairs(&["--nocache_mode"]), [pair("cache_mode", "no")]);
         assert_eq!(pairs(&["--cache-mode", "false"]), [pair("cache-mode", "false")]);
+    }
+
+    #[test]
+    fn letters_of_memcached_are_known() {
+        let expected = [
+            pair("disable_flush_all", "yes"),
+            pair("prefix_delimiter", "/"),
+            pair("prefix_delimiter", "|"),
+            pair("disable_watch", "yes"),
+            pair("disable_dumping", "yes"),
+        ];
+        assert_eq!(pairs(&["-F", "-D/", "-D", "|", "-W", "-X"]), expected);
+        assert!(line(&["-D"]).unwrap_err().starts_with("-D needs a value"));
+        assert_eq!(line(&["--hz", "1", "-Fx"]).unwrap_err(), "unexpected argument '-Fx' (see --help)");
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl Core {
     #[inline]
     fn buffer_bytes(&self) -> u64 {
         let Holding { input, output, .. } = self.buffers.held;
-        (input + output + self.pool.bytes()) as u64 + self.buffers.outbox + self.buffers.receiving
+        let reused = self.pool.bytes() as u64 + slabs::spare_blob_bytes();
+        (input + output) as u64 + reused + self.buffers.outbox + self.buffers.receiving
     }
 
     /// Tells the ledger, and looks whether the bounds are kept.

@@ -10,6 +10,7 @@ use crate::protocol::binary::{Header, Status};
 use crate::reactor::{Door, Events, Socket};
 use crate::session::SessionId;
 use crate::shared::watchers::topic;
+use slabs::Draft;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
@@ -46,6 +47,10 @@ impl Events for Core {
             session.bytes_in += bytes.len() as u64;
         }
         let connection = &mut self.connections[id as usize];
+        debug_assert!(
+            connection.away.is_none(),
+            "the driver brings a block back before it receives elsewhere"
+        );
         if connection.closing != Closing::No {
             return;
         }
@@ -60,6 +65,26 @@ impl Events for Core {
             }
         }
         self.push_back(id);
+    }
+
+    fn filled(&mut self, socket: Socket, block: Draft, bytes: usize) {
+        self.refresh_now();
+        let id = socket.0;
+        self.metrics().add(Counter::BytesIn, bytes as u64);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.bytes_in += bytes as u64;
+        }
+        self.mark_dirty(id);
+        let connection = &mut self.connections[id as usize];
+        connection.away = None;
+        if connection.closing != Closing::No {
+            return;
+        }
+        connection.incoming = Some(block);
+        if bytes > 0 {
+            self.receive_long(id, b"");
+            self.push_back(id);
+        }
     }
 
     fn sent(&mut self, socket: Socket, buffer: Vec<u8>) {

@@ -1,13 +1,16 @@
 //! Long requests: collected in a block of their final size, which a large value in them takes along into the store.
 //!
 //! The parser says how long the request that has begun is at least. From there on its bytes go into a
-//! [`slabs::Draft`], and the parser looks again when they are all there, at the same contiguous bytes as ever. While
+//! [`slabs::Draft`]: the first are copied there, and as long as much is missing the driver gets the block and has the
+//! kernel put them in their place ([`Driver::receive_into`]). It gets no more than the request is known to need, so that
+//! the next one begins in an ordinary buffer. The parser looks again when they are all there, at the same contiguous bytes as ever. While
 //! the request is executed, its shard is offered the block (`Shard::offer`); to another core the block itself
 //! travels. What is not taken is freed with the block.
 
 use super::Core;
-use crate::connection::Closing;
-use crate::limits::{DRAFT_BYTES_MIN, DRAFT_TAIL_BYTES};
+use crate::connection::{Away, Closing};
+use crate::limits::{BLOCK_RECEIVE_BYTES_MIN, DRAFT_BYTES_MIN, DRAFT_TAIL_BYTES};
+use crate::reactor::{Driver, Socket};
 use crate::session::SessionId;
 use slabs::Draft;
 
@@ -34,7 +37,38 @@ impl Core {
         draft.fill(bytes);
         self.connections[id as usize].incoming = Some(draft);
         self.mark_dirty(id);
+        self.blocks_wanting.push(id);
         true
+    }
+
+    /// Gives the driver the blocks of requests of which much is missing.
+    #[cold]
+    pub(super) fn hand_out_blocks<D: Driver>(&mut self, driver: &mut D) {
+        for id in std::mem::take(&mut self.blocks_wanting) {
+            let connection = &mut self.connections[id as usize];
+            let missing = match &connection.incoming {
+                Some(draft) => connection.parser.need().saturating_sub(draft.len()),
+                None => continue,
+            };
+            if missing < BLOCK_RECEIVE_BYTES_MIN
+                || !connection.receives_plain()
+                || !connection.held.is_empty()
+                || connection.closing != Closing::No
+                || connection.ended
+            {
+                continue;
+            }
+            let Some(mut draft) = connection.incoming.take() else { continue };
+            if draft.vacant().is_none() {
+                connection.incoming = Some(draft);
+                self.refuse_input(id);
+                continue;
+            }
+            connection.away =
+                Some(Away { charged_bytes: draft.charged_bytes() as usize, arrived: draft.len() });
+            driver.receive_into(Socket(id), draft, missing);
+            self.mark_dirty(id);
+        }
     }
 
     /// Bytes for a connection that collects a long request.
@@ -53,6 +87,7 @@ impl Core {
             let complete = draft.len() >= connection.parser.need();
             if !complete {
                 debug_assert!(rest.is_empty());
+                self.blocks_wanting.push(id);
                 break;
             }
             if !self.serve_draft(id) {
@@ -117,6 +152,7 @@ impl Core {
         }
         let connection = &mut self.connections[id as usize];
         connection.incoming = Some(draft);
+        self.blocks_wanting.push(id);
         if need as u64 > self.inputs_bytes_max {
             self.refuse_input(id);
             return false;

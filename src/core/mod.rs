@@ -131,6 +131,8 @@ pub struct Core {
     newcomers: Vec<(OwnedFd, Door)>,
     /// Connections whose reading is to be paused (true) or resumed.
     throttles: Vec<(SessionId, bool)>,
+    /// Connections with a long request that is coming, whose blocks the driver may get.
+    blocks_wanting: Vec<SessionId>,
     /// Connections whose output may have stopped moving: the driver is to say.
     suspects: Vec<SessionId>,
     /// Connections held by a pause or a sleep.
@@ -203,6 +205,7 @@ impl Core {
             inputs_bytes_max: u64::MAX,
             newcomers: Vec::new(),
             throttles: Vec::new(),
+            blocks_wanting: Vec::new(),
             suspects: Vec::new(),
             sleepers: Vec::new(),
             running: Vec::new(),

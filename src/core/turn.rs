@@ -7,7 +7,7 @@ use crate::connection::{Closing, Connection, Hold, Parser};
 use crate::data::list::Fill;
 use crate::limits::{
     BUFFER_SHARE, BUFFERS_BYTES_MIN, GIVE_BACK_BYTES_MIN, INPUT_SHARE, INPUTS_BYTES_MIN, READER_LOOK_MS,
-    READY_ROUNDS_MAX, STALLED_LEAVER_MS, STALLED_READER_MS,
+    READY_ROUNDS_MAX, SPARE_BYTES_MAX, SPARE_SHARE, STALLED_LEAVER_MS, STALLED_READER_MS,
 };
 use crate::metrics::{Counter, Metrics};
 use crate::parameters::Name;
@@ -15,6 +15,7 @@ use crate::protocol::resp;
 use crate::reactor::{Door as ListenerDoor, Driver, Figures, Outgoing, Peer, Report, Socket, Wait, Waker};
 use crate::session::{Door, Session, SessionId};
 use crate::shard::collections::Limits;
+use crate::shard::prefixes::DELIMITER;
 use crate::shared::watchers::topic;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::Write;
@@ -64,6 +65,8 @@ pub(super) struct Timers {
     work_left: bool,
     /// Background work may have changed what is published.
     publish: bool,
+    /// The driver may give back what it does not need.
+    rest: bool,
     /// Somebody waits for a time: do not sleep long.
     busy: bool,
     /// Where the walk over idle connections stands.
@@ -80,6 +83,7 @@ impl Timers {
             housekeeping_ms: 100,
             work_left: false,
             publish: true,
+            rest: false,
             busy: false,
             walk: 0,
             most_bytes: 0,
@@ -154,12 +158,18 @@ impl Core {
         self.metrics().add(Counter::Mails, sent as u64);
         self.metrics().add(Counter::MailBytesPosted, posted);
         self.buffers.outbox = self.mesh.waiting().map(Mail::buffer_bytes).sum();
+        if std::mem::take(&mut self.timers.rest) {
+            driver.rest();
+        }
         self.buffers.receiving = driver.receive_bytes();
         self.metrics().add(Counter::Turns, 1);
         self.adopt(driver);
         self.close_doomed();
         if !self.suspects.is_empty() {
             self.look_at_suspects(driver);
+        }
+        if !self.blocks_wanting.is_empty() {
+            self.hand_out_blocks(driver);
         }
         self.flush(driver);
         self.settle_buffers();
@@ -184,6 +194,7 @@ impl Core {
         let budget = parameters.maxmemory_bytes() / u64::from(self.shared.cores());
         self.inputs_bytes_max = (budget / INPUT_SHARE).max(INPUTS_BYTES_MIN);
         self.buffers.bytes_max = (budget / BUFFER_SHARE).max(BUFFERS_BYTES_MIN);
+        slabs::keep_spare_blobs((budget / SPARE_SHARE).min(SPARE_BYTES_MAX));
         let clients = parameters.number(Name::MaxmemoryClients) as u64 / u64::from(self.shared.cores());
         if clients > 0 {
             self.buffers.bytes_max = self.buffers.bytes_max.min(clients);
@@ -198,6 +209,8 @@ impl Core {
         self.shard.store.set_policy(parameters.policy());
         self.shard.store.set_goal(parameters.eviction_goal());
         self.shard.lfu = parameters.policy_name().ends_with("-lfu");
+        let delimiter = parameters.text(Name::PrefixDelimiter);
+        self.shard.prefixes.delimiter = delimiter.first().copied().unwrap_or(DELIMITER);
         let small = |name| parameters.number(name) as usize;
         self.shard.limits = Limits {
             hash_entries: small(Name::HashMaxListpackEntries),
@@ -288,6 +301,8 @@ impl Core {
             self.shard.sample_lifetimes();
             self.shard.look_for_big_keys();
             self.pool.shrink();
+            slabs::rest_spare_blobs();
+            self.timers.rest = true;
             let ledger = self.shard.store.ledger();
             let total = ledger.total();
             let peak = self.metrics().get(Counter::PeakBytes);

@@ -289,7 +289,9 @@ impl Core {
                 at_ms => (at_ms.saturating_sub(now_ms) / 1000) as i64,
             };
             let (class, size) = (item.class + 1, item.value_bytes);
-            let _ = writeln!(line, " fetch={fetched} ttl={ttl_secs} la=0 clsid={class} size={size}");
+            let idle_secs = self.shard.ages.idle_secs_of_evicted(&item, now_ms);
+            let _ =
+                writeln!(line, " fetch={fetched} ttl={ttl_secs} la={idle_secs} clsid={class} size={size}");
             self.feed_watchers(topic::EVICTIONS, &line);
         }
     }

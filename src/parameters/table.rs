@@ -105,6 +105,14 @@ parameters! {
         "Largest item of memcached's commands: its value, and what memcached itself adds to it.";
     EnableShutdown "enable_shutdown" [] START, Kind::Boolean { default: false, words: Words::TrueFalse },
         "memcached clients may stop the server with the command shutdown.";
+    DisableFlushAll "disable_flush_all" [] START, Kind::Boolean { default: false, words: Words::TrueFalse },
+        "memcached clients may not flush (memcached's -F).";
+    DisableDumping "disable_dumping" [] START, Kind::Boolean { default: false, words: Words::TrueFalse },
+        "memcached clients may not list keys: cachedump, stats detail, metadump, mgdump (memcached's -X).";
+    DisableWatch "disable_watch" [] START, Kind::Boolean { default: false, words: Words::TrueFalse },
+        "memcached clients may not watch what others do (memcached's -W).";
+    PrefixDelimiter "prefix_delimiter" ["stat_key_prefix"] START, Kind::Text { default: "" },
+        "Byte that ends the prefix of a key for memcached's stats detail, which is on from the start then (-D); empty is a colon.";
     ProtoMaxBulkLen "proto-max-bulk-len" ["max_bulk_len"] LIVE, Kind::Size { default: 512 << 20, min: 1 << 20, max: 512 << 20 },
         "Largest argument of a Redis command.";
     ClientQueryBufferLimit "client-query-buffer-limit" [] LIVE, Kind::Size { default: 1 << 30, min: 1 << 20, max: i64::MAX },

@@ -13,13 +13,19 @@
 //!
 //! Two drivers turn a core: `Uring` and, where io_uring is not permitted,
 //! `Poll`. Both keep the same promises, which stand at [`Events`] and [`Driver`];
-//! `tests/reactor.rs` runs one set of tests over both.
+//! `tests/reactor` runs one set of tests over both.
+//!
+//! What is received lies in buffers of the driver for the time of a call, so that idle connections hold none. Where a
+//! core knows that much more is to come, it gives the driver a block which that goes into ([`Driver::receive_into`]): a
+//! large value is then copied once, by the kernel.
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use slabs::Draft;
 
 pub mod bind;
 mod outgoing;
@@ -62,6 +68,10 @@ impl Default for Options {
         }
     }
 }
+
+/// After a block, a connection gets so many receives one by one, each of which can be followed by a block at once: who
+/// sends one large value mostly sends another. A receive that stays armed would have taken its first half by then.
+const SINGLE_RECEIVES: u8 = 16;
 
 /// Which driver is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,6 +178,13 @@ pub trait Events {
     /// [`Driver::pause`], none follows [`Driver::close`].
     fn received(&mut self, socket: Socket, bytes: &[u8]);
 
+    /// The block of `socket` ([`Driver::receive_into`]) with `bytes` more in it, or with none: what has come lies in a
+    /// buffer still and is told next, or nothing more comes. Until this is called no bytes of this socket are received
+    /// in any other way.
+    fn filled(&mut self, socket: Socket, block: Draft, bytes: usize) {
+        debug_assert!(false, "{socket:?} got no block, and returns {block:?} with {bytes} bytes");
+    }
+
     /// All that was sent has been handed to the kernel; here is its buffer for reuse, contents and all. Values that
     /// were sent from where they lie have been let go.
     /// Not called for a send that failed: then [`Events::gone`] follows, and the buffer is dropped.
@@ -216,8 +233,16 @@ pub trait Driver {
     /// the peer reads, however slowly: whoever wants to know whether it does looks twice. Costs a system call.
     fn untaken(&self, socket: Socket) -> io::Result<u64>;
 
+    /// Receives the next bytes of `socket` into `block`, which has room for some, and no more of them than `bytes_max`.
+    /// The block is the driver's until [`Events::filled`] brings it back with the first that have come. One that is
+    /// paused keeps it, one that fails or is closed frees it.
+    fn receive_into(&mut self, socket: Socket, block: Draft, bytes_max: usize);
+
     /// Bytes of the buffers that it receives into.
     fn receive_bytes(&self) -> u64;
+
+    /// Gives back, step by step, what a burst has made it take and nobody needs now. To be called now and then.
+    fn rest(&mut self) {}
 
     /// Closes: nothing more is received, what is in flight is abandoned, then [`Events::gone`] comes.
     /// To let replies leave, call this after their [`Events::sent`]. Closing twice is closing once.

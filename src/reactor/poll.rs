@@ -1,8 +1,10 @@
 //! The epoll driver, for hosts where io_uring is not permitted: `mio`, edge-triggered.
 //!
-//! All connections are read into one buffer, so idle ones hold none. A send is tried at once, which in the usual
+//! All connections are read into one buffer, so idle ones hold none; one that has got a block for what comes next is
+//! read into that, a share at a time, and for a while then once in a turn, for it to get another. A send is tried at once, which in the usual
 //! case is all there is to it; what the socket does not take waits for it to become writable.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -10,12 +12,13 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
+use slabs::Draft;
 
 use super::outgoing::Outgoing;
 use super::refuse::{self, Spare};
 use super::slots::Slots;
 use super::stream::Stream;
-use super::{Door, Driver, Events, Options, Peer, Report, Socket, Wait, Waker, sys};
+use super::{Door, Driver, Events, Options, Peer, Report, SINGLE_RECEIVES, Socket, Wait, Waker, sys};
 
 /// Readiness reports taken from the kernel at a time.
 const REPORTS_MAX: usize = 1024;
@@ -43,6 +46,10 @@ struct Connection {
     /// The peer sends no more.
     ended: bool,
     closing: bool,
+    /// It has a block to be read into.
+    has_block: bool,
+    /// So many times more it is read from only once in a turn.
+    singles: u8,
 }
 
 struct Listener {
@@ -60,6 +67,8 @@ pub struct Poll {
     /// Where bytes are received.
     bytes: Box<[u8]>,
     receive_bytes_max: usize,
+    /// Where connections are read into, and how much at most.
+    blocks: HashMap<u32, (Draft, usize)>,
     /// Connections to read from.
     readable: Vec<u32>,
     /// Connections whose send is over.
@@ -93,6 +102,7 @@ impl Poll {
             spare: Spare::new(),
             bytes: vec![0; options.buffer_bytes as usize].into_boxed_slice(),
             receive_bytes_max: options.receive_bytes_max as usize,
+            blocks: HashMap::new(),
             readable: Vec::new(),
             settled: Vec::new(),
             departed: Vec::new(),
@@ -194,7 +204,10 @@ impl Poll {
         connection.listed = false;
         let mut taken = 0;
         while connection.readable && connection.wanted && !connection.closing {
-            if taken >= self.receive_bytes_max {
+            if connection.has_block {
+                return self.read_block(index, events);
+            }
+            if taken >= self.receive_bytes_max || taken > 0 && connection.singles > 0 {
                 connection.listed = true;
                 self.readable.push(index);
                 return;
@@ -210,12 +223,48 @@ impl Poll {
                     taken += len;
                     // Less than was asked for means that there was no more; what comes then is a new edge.
                     connection.readable = connection.hung_up || len == self.bytes.len();
+                    connection.singles = connection.singles.saturating_sub(1);
                     events.received(Socket(index), &self.bytes[..len]);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close(Socket(index)),
             }
+        }
+    }
+
+    /// Reads into a connection's block, once: the core has to look at what has come.
+    #[cold]
+    fn read_block<E: Events>(&mut self, index: u32, events: &mut E) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let Some((mut block, bytes_max)) = self.blocks.remove(&index) else { return };
+        let most = bytes_max.min(self.receive_bytes_max).min(block.vacant().map_or(0, |vacant| vacant.len()));
+        let received = loop {
+            match sys::receive(connection.stream.raw(), &mut block, most) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                received => break received,
+            }
+        };
+        match received {
+            Ok(len) => {
+                connection.has_block = false;
+                connection.readable = len > 0 && (connection.hung_up || len == most);
+                connection.wanted &= len > 0;
+                connection.ended = len == 0;
+                connection.listed = connection.readable;
+                if connection.readable {
+                    self.readable.push(index);
+                }
+                events.filled(Socket(index), block, len);
+                if len == 0 {
+                    events.ended(Socket(index));
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                connection.readable = false;
+                self.blocks.insert(index, (block, bytes_max));
+            }
+            Err(_) => self.close(Socket(index)),
         }
     }
 
@@ -240,6 +289,9 @@ impl Poll {
     fn bury<E: Events>(&mut self, events: &mut E) {
         while let Some(index) = self.departed.pop() {
             if let Some(connection) = self.connections.remove(index) {
+                if connection.has_block {
+                    self.blocks.remove(&index);
+                }
                 // Closing takes the descriptor out of the kernel's set.
                 drop(connection);
                 events.gone(Socket(index));
@@ -267,6 +319,8 @@ impl Driver for Poll {
             wanted: true,
             ended: false,
             closing: false,
+            has_block: false,
+            singles: 0,
         });
         let token = Token(token(self.connections.generation(index), index) as usize);
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -303,6 +357,17 @@ impl Driver for Poll {
         }
         let left = connection.buffer.len() - connection.sent;
         Ok(left as u64 + sys::queued_bytes(connection.stream.raw())?)
+    }
+
+    fn receive_into(&mut self, socket: Socket, block: Draft, bytes_max: usize) {
+        let Some(connection) = self.connections.get_mut(socket.0) else { return };
+        if connection.closing {
+            return;
+        }
+        debug_assert!(!connection.has_block && !connection.ended);
+        connection.has_block = true;
+        connection.singles = SINGLE_RECEIVES;
+        self.blocks.insert(socket.0, (block, bytes_max));
     }
 
     fn receive_bytes(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! The few system calls of the reactor that the standard library does not offer.
 #![allow(unsafe_code)]
 
+use slabs::Draft;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -41,6 +42,18 @@ pub(super) fn queued_bytes(descriptor: RawFd) -> io::Result<u64> {
     // SAFETY: TIOCOUTQ writes one int, which is alive for the call; on what is no socket the call fails.
     checked(unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut bytes) })?;
     Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// Receives what is there into a block, `bytes_max` at most, from a descriptor whose operations do not wait.
+pub(super) fn receive(descriptor: RawFd, block: &mut Draft, bytes_max: usize) -> io::Result<usize> {
+    let vacant = block.vacant().ok_or(io::ErrorKind::OutOfMemory)?;
+    let len = vacant.len().min(bytes_max);
+    // SAFETY: the call writes at most `len` bytes to where `vacant` lies, which is exclusively borrowed.
+    let received = unsafe { libc::recv(descriptor, vacant.as_mut_ptr().cast(), len, 0) };
+    let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: the kernel has written so many.
+    unsafe { block.filled(received) };
+    Ok(received)
 }
 
 /// Sets whether operations on a descriptor fail rather than wait.

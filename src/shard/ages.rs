@@ -2,7 +2,7 @@
 //! the numbers were at which value, finely for what is young and coarsely for what is old. So the age of any item is
 //! known, and no item spends a byte on it.
 
-use slabs::Item;
+use slabs::{Evicted, Item};
 
 /// Moments that are kept of each fineness.
 const MOMENTS: usize = 64;
@@ -95,6 +95,11 @@ impl Ages {
         item.marks().idle_secs(now_ms).unwrap_or_else(|| self.secs_since(item.version(), now_ms / 1000))
     }
 
+    /// The same for one that was evicted just now.
+    pub fn idle_secs_of_evicted(&self, item: &Evicted, now_ms: u64) -> u64 {
+        item.marks.idle_secs(now_ms).unwrap_or_else(|| self.secs_since(item.version, now_ms / 1000))
+    }
+
     /// How many seconds ago a change was made, at most. What was changed before everything that is known is as old
     /// as the oldest of that.
     pub fn secs_since(&self, change: u32, now_secs: u64) -> u64 {
@@ -147,6 +152,40 @@ mod tests {
         ages.note(1000 + 30_000, change_at(10));
         assert_eq!(ages.secs_since(change_at(9) + 1, 31_000), 29_991);
         assert_eq!(ages.secs_since(change_at(10) + 1, 31_000), 0);
+    }
+
+    #[test]
+    fn an_evicted_item_is_as_old_as_its_last_change() {
+        let options = slabs::Options {
+            huge_pages: false,
+            budget_bytes: 1 << 20,
+            reserve_bytes: 4 << 20,
+            ..slabs::Options::default()
+        };
+        let hasher = slabs::Hasher::new(options.seeds);
+        let mut store = slabs::Store::new(&options).unwrap();
+        store.witness_evictions(true);
+        let mut ages = Ages::default();
+        let mut written = std::collections::HashMap::new();
+        let mut seen = 0;
+        for number in 0..20_000u64 {
+            let secs = 1_000_000 + number / 100;
+            ages.note(secs, store.last_change());
+            let bytes = number.to_le_bytes();
+            let key = slabs::Key { db: 0, bytes: &bytes, hash: hasher.hash(&bytes) };
+            store.put(&key, &[7; 200], &slabs::Meta::default(), secs * 1000).unwrap();
+            written.insert(bytes.to_vec(), secs);
+            for item in store.take_evicted().0 {
+                let (true_secs, known) =
+                    (secs - written[&item.key], ages.idle_secs_of_evicted(&item, secs * 1000));
+                assert!(
+                    known >= true_secs && known - true_secs <= 1 + true_secs / 30,
+                    "{known}, {true_secs}"
+                );
+                seen += 1;
+            }
+        }
+        assert!(seen > 1000, "{seen}");
     }
 
     #[test]

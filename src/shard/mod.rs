@@ -198,21 +198,30 @@ impl Shard {
         self.store.put(key, value, meta, now)
     }
 
-    /// Counts a miss of memcached's get, and whether a flush is the reason for it, as far as that is still known.
+    /// Counts a miss of memcached's get.
     #[inline]
     pub fn count_get_miss(&mut self, key: &Key<'_>) {
         self.memcache.get_commands += 1;
         self.memcache.get_misses += 1;
+        self.count_flushed(key);
+    }
+
+    /// A command of memcached's has found nothing: counts whether a flush is the reason for it. As in memcached, an item
+    /// counts once, with the first command that misses it, and not at all once its memory is reclaimed.
+    #[inline]
+    pub fn count_flushed(&mut self, key: &Key<'_>) {
         if self.purging {
-            self.memcache.get_flushed += u64::from(self.was_flushed(key));
+            self.forget_flushed(key);
         }
     }
 
     #[cold]
-    fn was_flushed(&self, key: &Key<'_>) -> bool {
+    fn forget_flushed(&mut self, key: &Key<'_>) {
         let now = self.now.unix_ms;
-        let flushed = (0..=u8::MAX).filter(|&db| self.flushed[usize::from(db)]);
-        flushed.into_iter().any(|db| self.store.peek(&Key { db, ..*key }, now).is_some())
+        let mut flushed = (0..=u8::MAX).filter(|&db| self.flushed[usize::from(db)]);
+        // The item that was flushed last is meant; older ones of the key went with an earlier flush.
+        let found = flushed.any(|db| self.store.remove(&Key { db, ..*key }, now));
+        self.memcache.get_flushed += u64::from(found);
     }
 
     /// Live and dead items in a logical database.

@@ -1,10 +1,11 @@
-//! What memcached's `stats detail` counts: commands by what stands before the first `:` of their keys.
+//! What memcached's `stats detail` counts: commands by what stands before the first `:` of their keys, or
+//! another byte of the user's choice.
 
 use crate::limits::PREFIXES_MAX;
 use std::collections::HashMap;
 
-/// Byte that ends a prefix.
-const DELIMITER: u8 = b':';
+/// Byte that ends a prefix, where the user has said nothing else.
+pub const DELIMITER: u8 = b':';
 
 /// Counts of one prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,16 +36,24 @@ pub enum Deed {
 }
 
 /// Counts by prefix. Empty while nobody has switched it on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Prefixes {
+    /// Byte that ends a prefix.
+    pub delimiter: u8,
     counts: HashMap<Box<[u8]>, PrefixCounts>,
+}
+
+impl Default for Prefixes {
+    fn default() -> Prefixes {
+        Prefixes { delimiter: DELIMITER, counts: HashMap::new() }
+    }
 }
 
 impl Prefixes {
     /// Counts a command on a key. Keys without a delimiter have no prefix; neither has what comes when there are
     /// too many prefixes already.
     pub fn note(&mut self, key: &[u8], deed: Deed, found: bool) {
-        let Some(len) = key.iter().position(|&byte| byte == DELIMITER) else { return };
+        let Some(len) = key.iter().position(|&byte| byte == self.delimiter) else { return };
         let prefix = &key[..len];
         if !self.counts.contains_key(prefix) {
             if self.counts.len() == PREFIXES_MAX || matches!(deed, Deed::Count | Deed::Other) {

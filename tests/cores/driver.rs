@@ -1,6 +1,7 @@
 //! A driver without sockets: bytes lie in queues, and a seed decides what of them moves in a turn.
 
 use larder::reactor::{Door, Driver, Events, Outgoing, Peer, Report, Socket, Wait, Waker};
+use slabs::Draft;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -60,6 +61,8 @@ struct Slot {
     paused: bool,
     closing: bool,
     told: bool,
+    /// Where the next bytes go, and how many at most.
+    block: Option<(Draft, usize)>,
 }
 
 /// One core's driver.
@@ -125,7 +128,7 @@ impl Driver for FakeDriver {
 
     fn adopt(&mut self, descriptor: OwnedFd) -> io::Result<Socket> {
         let wire = self.net.borrow_mut().dialled.remove(&descriptor.as_raw_fd()).expect("somebody dialled");
-        let slot = Some(Slot { wire, send: None, paused: false, closing: false, told: false });
+        let slot = Some(Slot { wire, send: None, paused: false, closing: false, told: false, block: None });
         if let Some(id) = self.free.pop() {
             self.slots[id as usize] = slot;
             return Ok(Socket(id));
@@ -148,6 +151,12 @@ impl Driver for FakeDriver {
     fn untaken(&self, socket: Socket) -> io::Result<u64> {
         let slot = self.slots[socket.0 as usize].as_ref().expect("the socket has not gone");
         Ok(slot.send.as_ref().map_or(0, |(output, sent)| (output.len() - sent) as u64))
+    }
+
+    fn receive_into(&mut self, socket: Socket, block: Draft, bytes_max: usize) {
+        let slot = self.slot(socket);
+        assert!(slot.block.is_none() && !slot.closing && bytes_max > 0);
+        slot.block = Some((block, bytes_max));
     }
 
     fn receive_bytes(&self) -> u64 {
@@ -208,7 +217,23 @@ impl Driver for FakeDriver {
             {
                 events.sent(socket, output.into_buffer());
             }
-            let bytes = self.arrived(id);
+            let mut bytes = self.arrived(id);
+            if !bytes.is_empty()
+                && let Some((mut block, bytes_max)) =
+                    self.slots[id].as_mut().and_then(|slot| slot.block.take())
+            {
+                // A receive into a buffer may have been under way.
+                let direct = if self.dice.once_in(4) { 0 } else { bytes.len().min(bytes_max) };
+                let filled = if direct > 0 { block.fill(&bytes[..direct]).expect("memory") } else { 0 };
+                events.filled(socket, block, filled);
+                if filled > 0 {
+                    // What follows comes in another turn.
+                    let slot = self.slots[id].as_ref().expect("it is there");
+                    let mut wire = slot.wire.borrow_mut();
+                    bytes.drain(filled..).rev().for_each(|byte| wire.up.push_front(byte));
+                    bytes.clear();
+                }
+            }
             if !bytes.is_empty() {
                 events.received(socket, &bytes);
             }
@@ -216,6 +241,9 @@ impl Driver for FakeDriver {
             let over = slot.wire.borrow().ended && slot.wire.borrow().up.is_empty();
             if over && !slot.told && !slot.paused {
                 slot.told = true;
+                if let Some((block, _)) = slot.block.take() {
+                    events.filled(socket, block, 0);
+                }
                 events.ended(socket);
             }
         }

@@ -24,6 +24,11 @@ Not sent at random, since they differ by intent:
 - What follows the padding of a base64 key: larder refuses it.
 - Times beyond 2038 are over for 1.6.18; for larder they are to come.
 - A delayed flush_all brings back what an earlier one had flushed in 1.6.18.
+- `watch`, `metadump` and `mgdump` may follow other commands of a pipeline, and metadump may be followed by some;
+  memcached refuses the one ("cannot pipeline other commands before ...") and drops the other.
+- `watch deletions` is 1.6.45's, as is `mgdump`. `rawcmds`, `sysevents` and the proxy's topics are accepted and silent.
+- `me` echoes a key in base64 as it was asked for.
+- Client flags have 32 bits in larder; Debian's build takes 64.
 - An error changes nothing in larder. memcached may have read, touched or counted before it finds an opaque
   token too long.
 """
@@ -69,6 +74,33 @@ SENTENCES = [
     (b"shutdown\r\n", b"ERROR: shutdown not enabled\r\n", b"SERVER_ERROR: shutdown not enabled\r\n"),
 ]
 
+
+# Lines of administrators that are answered otherwise: what memcached 1.6.18 answers, what larder answers, and why.
+ADMIN = {
+    # Too few words, as in 1.6.45.
+    b"verbosity": (b"ERROR\r\n", FORMAT),
+    # 1.6.45 reads these; 1.6.18 takes the first word for a number.
+    b"slabs automove freeratio 0.01": (FORMAT, b"OK\r\n"),
+    b"slabs automove freeratio x": (FORMAT, b"ERROR\r\n"),
+    b"slabs automove window 30": (FORMAT, b"OK\r\n"),
+    b"slabs automove window 2": (FORMAT, b"CLIENT_ERROR automove window too low or too high\r\n"),
+    b"slabs automove window 1801": (FORMAT, b"CLIENT_ERROR automove window too low or too high\r\n"),
+    b"slabs automove window x": (FORMAT, b"ERROR\r\n"),
+    # As 1.6.45 has it.
+    b"shutdown": (b"ERROR: shutdown not enabled\r\n", b"SERVER_ERROR: shutdown not enabled\r\n"),
+    b"shutdown graceful": (b"ERROR: shutdown not enabled\r\n", b"SERVER_ERROR: shutdown not enabled\r\n"),
+    b"shutdown bogus": (b"ERROR: shutdown not enabled\r\n", b"SERVER_ERROR: shutdown not enabled\r\n"),
+    # larder has more classes than memcached's 63.
+    b"stats cachedump 64 1": (b"CLIENT_ERROR Illegal slab id\r\n", b"END\r\n"),
+    # 64 TiB are more than larder can reserve.
+    b"cache_memlimit 67108864": (b"OK\r\n", b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n"),
+    # There is no external store, and nothing to be set of one.
+    **{
+        b"extstore %s 1" % name: (b"OK\r\n", b"ERROR\r\n")
+        for name in b"item_size item_age low_ttl recache_rate compact_under drop_under max_sleep max_frag drop_unread".split()
+    },
+    b"extstore free_memchunks 1 1": (b"OK\r\n", b"ERROR\r\n"),
+}
 
 VALUE_UNIQUE = re.compile(rb"VALUE (\S+) (\d+) (\d+) (\d+)\r\n")
 NUMBER_VALUE = re.compile(rb"VALUE (n\d) (\d+) \d+((?: \d+)?)\r\n(\d+) *\r\n")

@@ -62,6 +62,16 @@ def unique(made, key):
     return int(memcache(made, b"gets " + key + b"\r\n").split(b"\r\n")[0].split()[4])
 
 
+def test_nosave_leaves_nothing(tmp_path):
+    path = tmp_path / "cache"
+    with larder(path, 3) as made:
+        fill(made)
+        with redis(made) as call, contextlib.suppress(EOFError, ConnectionError, AssertionError):
+            call("SHUTDOWN", "NOSAVE")
+        assert made.process.popen.wait(server.STOP_TIMEOUT_S) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def check(made):
     with redis(made) as call:
         for number in range(300):

@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 use larder::reactor::{Choice, Options};
 
 use crate::over_both_drivers;
-use crate::server::{Manner, News, Server, pattern};
+use crate::server::{Manner, News, Order, Server, pattern};
 
 over_both_drivers!(
     two_buffers_serve_fifty_busy_clients,
     lent_buffers_grow_and_serve_all,
+    buffers_of_a_burst_go_back_and_come_again,
     full_queues_lose_nothing,
     two_thousand_connections_are_served_and_freed,
     clients_beyond_the_descriptor_limit_are_told,
@@ -50,6 +51,33 @@ fn lent_buffers_grow_and_serve_all(choice: Choice) {
     let options = Options { buffers: 1, buffers_max: 32, buffer_bytes: 1000, ..Options::default() };
     let Some(server) = Server::start(choice, options, Manner::Echo) else { return };
     echo_storm(&server, 50, 100_000);
+}
+
+fn buffers_of_a_burst_go_back_and_come_again(choice: Choice) {
+    let options = Options { buffers: 2, buffers_max: 32, buffer_bytes: 4096, ..Options::default() };
+    let Some(server) = Server::start(choice, options, Manner::Echo) else { return };
+    let rest = || {
+        server.order(Order::Rest);
+        server.find(|news| if let News::Holds(bytes) = news { Some(*bytes) } else { None })
+    };
+    for idle in [true, false, true] {
+        echo_storm(&server, 50, 100_000);
+        let grown = rest();
+        if choice == Choice::Uring {
+            assert!(grown > 4 * 4096, "{grown}");
+        }
+        let mut stream = server.connect();
+        let mut held = grown;
+        for _ in 0..200 {
+            if !idle {
+                // What comes back is not lent again.
+                stream.write_all(b"x").expect("the server reads");
+                stream.read_exact(&mut [0]).expect("the server answers");
+            }
+            held = rest();
+        }
+        assert!(held <= 2 * 4096, "{held} of {grown} bytes");
+    }
 }
 
 fn full_queues_lose_nothing(choice: Choice) {

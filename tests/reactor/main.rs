@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+mod blocks;
 mod exhaustion;
 mod fairness;
 mod fallback;

@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
+use slabs::Draft;
+
 use larder::reactor::{
     Choice, Door, Driver, Events, Options, Peer, Reactor, Report, Socket, Wait, Waker, bind, open,
 };
@@ -23,6 +25,9 @@ pub enum Manner {
     Chain(usize),
     /// Closes at once.
     Slam,
+    /// Sends it back, and after each receive has the next bytes received into a block of this size, but for every fifth
+    /// time.
+    Blocks(usize),
 }
 
 /// What a server can be told to do.
@@ -32,6 +37,8 @@ pub enum Order {
     Close(Socket),
     Ask(Socket),
     AskUntaken(Socket),
+    /// Lets the driver rest and asks what it holds.
+    Rest,
     Adopt(OwnedFd),
     Wake(Waker),
     StopListening,
@@ -43,6 +50,12 @@ pub enum Order {
 pub enum News {
     Adopted(Socket),
     Received(Socket, usize),
+    /// A block has come back with so many bytes.
+    Filled(Socket, usize),
+    /// The driver has got a block.
+    Given(Socket),
+    /// Bytes that it receives into.
+    Holds(u64),
     Sent(Socket, usize),
     Ended(Socket),
     Gone(Socket),
@@ -141,6 +154,10 @@ struct Client {
     chain: usize,
     slam: bool,
     ended: bool,
+    has_block: bool,
+    /// The next bytes are to be received into a block.
+    wants_block: bool,
+    receives: usize,
 }
 
 struct Core {
@@ -211,6 +228,10 @@ impl Core {
             Order::Close(socket) => driver.close(socket),
             Order::Ask(socket) => self.tell(News::Peer(driver.peer(socket).expect("addresses"))),
             Order::AskUntaken(socket) => self.tell(News::Untaken(driver.untaken(socket).expect("a number"))),
+            Order::Rest => {
+                driver.rest();
+                self.tell(News::Holds(driver.receive_bytes()));
+            }
             Order::Adopt(descriptor) => self.adopt(driver, descriptor),
             Order::Wake(waker) => driver.wake(&waker),
             Order::StopListening => driver.stop_listening(),
@@ -220,7 +241,21 @@ impl Core {
         true
     }
 
+    fn give_block<D: Driver>(&mut self, driver: &mut D, socket: Socket) {
+        let Manner::Blocks(bytes) = self.manner else { return };
+        let client = &mut self.clients[socket.0 as usize];
+        if !client.alive || client.ended || !std::mem::take(&mut client.wants_block) {
+            return;
+        }
+        client.has_block = true;
+        // Sometimes it has room for more than is wanted.
+        let block = Draft::new(bytes + client.receives % 3).expect("memory");
+        driver.receive_into(socket, block, bytes);
+        self.tell(News::Given(socket));
+    }
+
     fn flush<D: Driver>(&mut self, driver: &mut D, socket: Socket) {
+        self.give_block(driver, socket);
         let client = &mut self.clients[socket.0 as usize];
         if !client.alive || client.sending {
             return;
@@ -253,7 +288,13 @@ impl Events for Core {
         let manner = self.manner;
         let client = self.client(socket);
         assert!(!client.ended, "bytes after the end");
+        assert!(!client.has_block, "bytes past a block");
         match manner {
+            Manner::Blocks(_) => {
+                client.out.extend_from_slice(bytes);
+                client.receives += 1;
+                client.wants_block = !client.receives.is_multiple_of(5);
+            }
             Manner::Echo => client.out.extend_from_slice(bytes),
             Manner::Swallow => {}
             Manner::Flood(len) => client.out.extend((0..len * bytes.len()).map(pattern)),
@@ -261,6 +302,17 @@ impl Events for Core {
             Manner::Slam => client.slam = true,
         }
         self.tell(News::Received(socket, bytes.len()));
+    }
+
+    fn filled(&mut self, socket: Socket, block: Draft, bytes: usize) {
+        let Manner::Blocks(most) = self.manner else { panic!("nobody gave a block") };
+        let client = self.client(socket);
+        assert!(!client.ended && std::mem::take(&mut client.has_block), "a block that was not given");
+        assert!(block.len() == bytes && bytes <= most);
+        client.out.extend_from_slice(&block);
+        client.receives += 1;
+        client.wants_block = bytes > 0 && !client.receives.is_multiple_of(5);
+        self.tell(News::Filled(socket, bytes));
     }
 
     fn sent(&mut self, socket: Socket, buffer: Vec<u8>) {

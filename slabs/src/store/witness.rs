@@ -1,6 +1,7 @@
 //! Who was evicted, for those who want to know. Costs a branch per eviction while nobody does.
 
 use super::Store;
+use crate::meta::Marks;
 use crate::page::{Handle, Pages};
 
 /// Evictions remembered between two looks; those beyond are only counted.
@@ -21,6 +22,10 @@ pub struct Evicted {
     pub class: usize,
     /// Bytes of its value.
     pub value_bytes: usize,
+    /// The number of its last change.
+    pub version: u32,
+    /// Its marks: where uses are followed, they tell the last one.
+    pub marks: Marks,
 }
 
 /// Evictions since the last look, if anybody looks.
@@ -53,6 +58,8 @@ impl Witness {
             expire_at_ms: raw.expire_at_ms(),
             class: usize::from(pages.eviction_class(handle)),
             value_bytes: raw.value_len(),
+            version: raw.version(),
+            marks: raw.marks(),
         });
     }
 }

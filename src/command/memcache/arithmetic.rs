@@ -3,7 +3,7 @@
 use crate::command::{Call, Command, Fault, Handler, Keys, Outcome, flag};
 use crate::protocol::Reply;
 use crate::protocol::memcache::fields;
-use crate::shard::{Kind, Shard};
+use crate::shard::{Key, Kind, Shard};
 use crate::text::format_u64;
 
 /// The commands of this file.
@@ -53,7 +53,7 @@ fn change_by_words(
     match changed {
         Changed::To(number) => reply.line_u64(number),
         Changed::Missed => {
-            count_miss(shard, direction);
+            count_miss(shard, &call.key, direction);
             reply.line("NOT_FOUND");
         }
         Changed::OtherUnique => unreachable!("no unique was asked for"),
@@ -82,7 +82,8 @@ pub(super) enum Changed {
 }
 
 /// Counts a number that was not there.
-pub(super) fn count_miss(shard: &mut Shard, direction: Direction) {
+pub(super) fn count_miss(shard: &mut Shard, key: &Key<'_>, direction: Direction) {
+    shard.count_flushed(key);
     match direction {
         Direction::Up => shard.memcache.incr_misses += 1,
         Direction::Down => shard.memcache.decr_misses += 1,

@@ -6,6 +6,7 @@
 use super::lru::DISABLED;
 use crate::command::{Asker, Command, Dump, Fault, Handler, Keys, Local, flag};
 use crate::limits::DUMP_SLICE_ITEMS;
+use crate::parameters::Name;
 use crate::protocol::{Args, Reply};
 use crate::shard::{Item, Kind};
 use crate::text::{base64, format_u64, parse_u64, uri_encode};
@@ -43,6 +44,14 @@ pub(super) fn classes_of(list: &[u8], count: usize) -> Result<ClassSet, &'static
 }
 
 fn check(local: &mut Local<'_>, args: Args<'_>) -> Result<(), Fault> {
+    if local.shared.parameters.number(Name::DisableDumping) != 0 {
+        let facts = &args[1] == b"metadump";
+        return Err(Fault::text(if facts {
+            "ERROR metadump not allowed"
+        } else {
+            "ERROR key dump not allowed"
+        }));
+    }
     let tuning = &local.shared.tuning;
     if !tuning.crawler.load(Relaxed) {
         return Err(Fault::text(DISABLED));

@@ -2,6 +2,7 @@
 
 use super::{deadline_ms, has_passed, refusal};
 use crate::command::{Asker, Call, Command, Every, Fault, Handler, Keys, Local, Outcome, flag};
+use crate::parameters::Name;
 use crate::protocol::memcache::fields;
 use crate::protocol::{Args, Reply};
 use crate::shard::Shard;
@@ -56,6 +57,7 @@ fn delete(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
         reply.line("DELETED");
     } else {
         shard.memcache.delete_misses += 1;
+        shard.count_flushed(&call.key);
         reply.line("NOT_FOUND");
     }
     Ok(Outcome::changed_if(removed))
@@ -68,6 +70,7 @@ fn touch(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Ou
     shard.memcache.touch_commands += 1;
     if shard.store.get(&call.key, now).is_none() {
         shard.memcache.touch_misses += 1;
+        shard.count_flushed(&call.key);
         reply.line("NOT_FOUND");
         return Ok(Outcome::READ);
     }
@@ -90,12 +93,15 @@ fn well_formed(_: Args<'_>, _: u8) -> Result<(), Fault> {
 /// last word counts: a flush that is pending is forgotten.
 fn flush(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     // `noreply` may stand in the place of the time.
-    schedule_flush(local, args.get(1).and_then(fields::exptime).unwrap_or(0), asker.db);
-    Vec::new()
+    schedule_flush(local, args.get(1).and_then(fields::exptime).unwrap_or(0), asker.db)
 }
 
-/// Flushes this shard's part of a database when a client's time says: now, or later.
-pub(super) fn schedule_flush(local: &mut Local<'_>, exptime: i64, db: u8) {
+/// Flushes this shard's part of a database when a client's time says: now, or later. What is answered is not empty
+/// where the user has forbidden it.
+pub(super) fn schedule_flush(local: &mut Local<'_>, exptime: i64, db: u8) -> Vec<u8> {
+    if local.shared.parameters.number(Name::DisableFlushAll) != 0 {
+        return vec![0];
+    }
     let now = local.shard.now_ms();
     local.shard.memcache.flush_commands += u64::from(local.core == 0);
     local.shard.pending_flush = None;
@@ -103,9 +109,13 @@ pub(super) fn schedule_flush(local: &mut Local<'_>, exptime: i64, db: u8) {
         Some(at_ms) if at_ms > now => local.shard.pending_flush = Some(PendingFlush { at_ms, db }),
         _ => local.shard.flush_db(db),
     }
+    Vec::new()
 }
 
-fn flushed(_: Args<'_>, _: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+fn flushed(_: Args<'_>, parts: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    if parts.iter().any(|part| !part.is_empty()) {
+        return Err(Fault::text("CLIENT_ERROR flush_all not allowed"));
+    }
     reply.line("OK");
     Ok(Outcome::CHANGED)
 }

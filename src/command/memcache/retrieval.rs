@@ -119,6 +119,9 @@ fn fetch_and_touch(
     counters.touch_commands += 1;
     counters.touch_hits += u64::from(hit);
     counters.touch_misses += u64::from(!hit);
+    if !hit {
+        shard.count_flushed(&call.key);
+    }
     if hit && has_passed(deadline, now) {
         shard.store.remove(&call.key, now);
     } else if hit && shard.store.set_expiry(&call.key, deadline, Change::Keep, now).is_err() {

@@ -66,7 +66,7 @@ fn write(local: &Local<'_>, reply: &mut Reply<'_>) {
     stat(reply, "chunk_size", smallest);
     stat(reply, "num_threads", u64::from(local.cores));
     stat(reply, "num_threads_per_udp", 0);
-    reply.stat("stat_key_prefix", b":");
+    reply.stat("stat_key_prefix", &[local.shard.prefixes.delimiter]);
     reply.stat("detail_enabled", yes_no(local.shared.watchers.topics() & topic::DETAIL != 0));
     stat(reply, "reqs_per_event", crate::limits::BATCH_REQUESTS_MAX as u64);
     reply.stat("cas_enabled", b"yes");
@@ -99,8 +99,8 @@ fn tunings(local: &Local<'_>, parameters: &Parameters, largest_chunk_bytes: u64,
     reply.stat("lru_crawler", yes_no(tuning.crawler.load(Relaxed)));
     stat(reply, "lru_crawler_sleep", u64::from(tuning.crawler_sleep_us.load(Relaxed)));
     stat(reply, "lru_crawler_tocrawl", u64::from(tuning.crawler_tocrawl.load(Relaxed)));
-    reply.stat("flush_enabled", b"yes");
-    reply.stat("dump_enabled", b"yes");
+    reply.stat("flush_enabled", yes_no(parameters.number(Name::DisableFlushAll) == 0));
+    reply.stat("dump_enabled", yes_no(parameters.number(Name::DisableDumping) == 0));
     reply.stat("lru_maintainer_thread", b"no");
     reply.stat("lru_segmented", yes_no(tuning.segmented.load(Relaxed)));
     stat(reply, "hot_lru_pct", u64::from(tuning.hot_pct.load(Relaxed)));

@@ -3,6 +3,7 @@
 use super::{classes, report, settings};
 use crate::command::answer::{Pack, Unpack};
 use crate::command::{Asker, Command, Every, Fault, Handler, Keys, Local, Outcome, flag};
+use crate::parameters::Name;
 use crate::protocol::{Args, Reply};
 use crate::shard::prefixes::PrefixCounts;
 use crate::text::parse_u64;
@@ -94,8 +95,25 @@ fn check(args: Args<'_>, _: u8) -> Result<(), Fault> {
     Topic::of(args).map(drop).map_err(Fault::text)
 }
 
+/// A core's answer to what the user has switched off: no line, and no pack of numbers, is like it.
+const NOT_ALLOWED: &[u8] = b"-";
+
+/// What is said to who asks for it all the same.
+fn not_allowed(args: Args<'_>) -> Fault {
+    let of_prefixes = args.get(1) == Some(b"detail");
+    Fault::text(if of_prefixes {
+        "CLIENT_ERROR stats detail not allowed"
+    } else {
+        "CLIENT_ERROR stats cachedump not allowed"
+    })
+}
+
 fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     let Ok(topic) = Topic::of(args) else { return Vec::new() };
+    let dumps = matches!(topic, Topic::Detail(_) | Topic::DetailDump | Topic::Cachedump { .. });
+    if dumps && local.shared.parameters.number(Name::DisableDumping) != 0 {
+        return NOT_ALLOWED.to_vec();
+    }
     match topic {
         Topic::General => report::general(local),
         Topic::Settings => settings::settings(local),
@@ -158,6 +176,9 @@ fn write_items(parts: &[Vec<u8>], items_max: usize, reply: &mut Reply<'_>) {
 }
 
 fn merge(args: Args<'_>, parts: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    if parts.iter().any(|part| part == NOT_ALLOWED) {
+        return Err(not_allowed(args));
+    }
     match Topic::of(args).map_err(Fault::text)? {
         Topic::Reset => {
             reply.line("RESET");

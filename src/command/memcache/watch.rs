@@ -3,6 +3,7 @@
 //! The lines are made in `core::watch`; their form is memcached's (`ts=<seconds> gid=<number> type=<event> ...`).
 
 use crate::command::{Asker, Command, Context, Effect, Every, Fault, Handler, Keys, Local, Outcome, flag};
+use crate::parameters::Name;
 use crate::protocol::{Args, Reply};
 use crate::shared::watchers::topic;
 
@@ -59,6 +60,9 @@ fn topic_of(word: &[u8]) -> Option<u16> {
 }
 
 fn watch(context: &mut Context<'_, '_>, args: Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    if context.local.shared.parameters.number(Name::DisableWatch) != 0 {
+        return Err(Fault::text("CLIENT_ERROR watch commands not allowed"));
+    }
     let asked = args.iter().skip(1).try_fold(0, |topics, word| Some(topics | topic_of(word)?));
     let Some(asked) = asked else { return Err(Fault::text("ERROR")) };
     let topics = if asked == 0 { topic::FETCHERS } else { asked };

@@ -4,6 +4,7 @@ use super::Done;
 use crate::command::{Context, Effect, Fault, Outcome};
 use crate::protocol::{Args, Reply};
 use crate::text::parse_i64;
+use std::sync::atomic::Ordering;
 
 /// `TIME`: seconds and microseconds.
 pub(super) fn time(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Done {
@@ -40,7 +41,8 @@ pub(super) fn wait(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_
     Ok(Outcome::READ)
 }
 
-/// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`. On success there is no reply: the connection closes.
+/// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`. On success there is no reply: the connection closes. `NOSAVE` leaves
+/// no warm restart file either.
 pub(super) fn shutdown(context: &mut Context<'_, '_>, args: Args<'_>, _: &mut Reply<'_>) -> Done {
     let (mut save, mut nosave, mut abort) = (false, false, false);
     for arg in args.from(1).iter() {
@@ -62,6 +64,9 @@ pub(super) fn shutdown(context: &mut Context<'_, '_>, args: Args<'_>, _: &mut Re
     }
     if save {
         return Err(Fault::text("ERR SHUTDOWN SAVE is not possible: this server has no snapshots"));
+    }
+    if nosave {
+        context.local.shared.keeps_nothing.store(true, Ordering::Release);
     }
     context.effects.extend([Effect::CloseNow, Effect::Shutdown]);
     Ok(Outcome::READ)

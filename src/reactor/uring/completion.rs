@@ -6,7 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use io_uring::cqueue;
 
 use super::operation::{Kind, tag_of};
-use super::{SILENT, Uring};
+use super::{Aim, SILENT, Uring};
 use crate::reactor::outgoing::Outgoing;
 use crate::reactor::{Events, Socket, refuse};
 
@@ -25,6 +25,7 @@ impl Uring {
         let (kind, generation, index) = tag_of(completion);
         match kind {
             Kind::Receive => self.receive_completed(completion, generation, index, events),
+            Kind::ReceiveInto => self.block_completed(completion.result(), generation, index, events),
             Kind::SendRest => self.send_rest_completed(completion.result(), generation, index, events),
             Kind::Accept => self.accept_completed(completion, generation, index, events),
             Kind::AcceptPause => {
@@ -69,6 +70,10 @@ impl Uring {
         let too_much = !connection.greedy && connection.taken > self.receive_bytes_max;
         connection.greedy |= too_much;
         connection.receiving = !ended;
+        connection.singles = connection.singles.saturating_sub(1);
+        if connection.aim != Aim::Buffers && open && result >= 0 {
+            self.return_block(index, 0, events);
+        }
         if let (Some(number), true) = (buffer, open && result > 0) {
             events.received(Socket(index), self.buffers.filled(number, result as usize));
         }
@@ -80,6 +85,29 @@ impl Uring {
         } else if too_much {
             self.rearm_receive(index);
         }
+    }
+
+    /// The receive into a connection's block is over.
+    #[cold]
+    fn block_completed<E: Events>(&mut self, result: i32, generation: u32, index: u32, events: &mut E) {
+        let Some(connection) = self.connections.of_generation(index, generation) else { return };
+        connection.receiving = false;
+        connection.aim = Aim::Block;
+        if !connection.closing && result >= 0 {
+            self.return_block(index, result as usize, events);
+        }
+        self.receive_ended(index, result, events);
+    }
+
+    /// Gives the core its block back with so many bytes more.
+    #[cold]
+    fn return_block<E: Events>(&mut self, index: u32, bytes: usize, events: &mut E) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.aim = Aim::Buffers;
+        let mut block = self.blocks.remove(&index).expect("it has a block");
+        // SAFETY: the kernel has said that it wrote so many where it was told to, and writes no more.
+        unsafe { block.draft.filled(bytes) };
+        events.filled(Socket(index), block.draft, bytes);
     }
 
     /// A receive is no longer armed, for the reason that `result` gives.
@@ -98,7 +126,9 @@ impl Uring {
                 }
                 // Cancelled by a pause, which may have been taken back; or ended for the kernel's own reasons.
                 libc::ECANCELED => self.receive(index),
-                errno if errno < 0 || is_transient(errno) => self.receive(index),
+                // One of single receives mostly: the core may give a block yet.
+                errno if errno < 0 => self.unarmed.push(index),
+                errno if is_transient(errno) => self.receive(index),
                 _ => self.shut(index),
             }
         }
@@ -200,7 +230,11 @@ impl Uring {
     #[inline]
     pub(super) fn bury<E: Events>(&mut self, events: &mut E) {
         while let Some(index) = self.departed.pop() {
-            if self.connections.remove(index).is_some() {
+            if let Some(connection) = self.connections.remove(index) {
+                if connection.aim != Aim::Buffers {
+                    self.blocks.remove(&index);
+                }
+                drop(connection);
                 events.gone(Socket(index));
             }
         }

@@ -9,8 +9,12 @@
 //! connection that has taken too much in a turn is therefore served by single receives, one buffer in each turn,
 //! until a turn has found it without. What all of them take in a turn is bounded by the buffers lent.
 //!
+//! **Blocks.** A receive into a block is an operation of its own, at most as long as a share: what is armed is cancelled
+//! for it first, and a connection that has had one is served by single receives for a while, which need no cancel. These
+//! are armed when the next turn begins, as the core may have given a block by then.
+//!
 //! **Lifetimes.** `in_flight` counts the operations of a connection which the kernel may still look at; its
-//! buffer is kept and its slot is not freed before that is zero. Each completion carries the generation
+//! buffers are kept and its slot is not freed before that is zero. Each completion carries the generation
 //! of the slot that it is for.
 //!
 //! | file | owns |
@@ -27,11 +31,13 @@ mod operation;
 mod ring;
 mod trial;
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use io_uring::cqueue;
 use io_uring::types::CancelBuilder;
+use slabs::Draft;
 
 use self::buffers::Buffers;
 use self::operation::Kind;
@@ -40,7 +46,9 @@ use super::outgoing::Outgoing;
 use super::refuse::Spare;
 use super::slots::Slots;
 use super::stream::Stream;
-use super::{Door, Driver, Events, Figures, Options, Peer, Report, Socket, Wait, Waker, sys};
+use super::{
+    Door, Driver, Events, Figures, Options, Peer, Report, SINGLE_RECEIVES, Socket, Wait, Waker, sys,
+};
 
 /// The outcome of a send that has said nothing, as those do that sent everything.
 const SILENT: i32 = i32::MAX;
@@ -65,11 +73,25 @@ struct Connection {
     ended: bool,
     /// Served by single receives, as it takes too much of the others' time.
     greedy: bool,
+    aim: Aim,
+    /// So many receives more are single ones.
+    singles: u8,
     /// The last turn in which bytes were received, and how many in it.
     turn: u16,
     taken: u32,
     /// What the immediate send said, or `SILENT`. No option, for the slot to be as small as it is.
     outcome: i32,
+}
+
+/// Where a connection's next bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Aim {
+    /// Into a lent buffer.
+    Buffers,
+    /// It has a block, into which the next receive is to go.
+    Block,
+    /// The receive that is armed writes into the block.
+    BlockArmed,
 }
 
 struct Listener {
@@ -78,6 +100,12 @@ struct Listener {
     /// An accept is armed in the kernel.
     accepting: bool,
     closing: bool,
+}
+
+/// Where the next bytes of a connection go.
+struct Block {
+    draft: Draft,
+    bytes_max: usize,
 }
 
 /// The io_uring driver. See the module's documentation.
@@ -91,6 +119,10 @@ pub struct Uring {
     sends: Vec<(u32, u32)>,
     /// Connections whose receive found no buffer, to be armed again when some are back.
     starved: Vec<u32>,
+    /// Connections whose single receive is over, to be armed again when the next turn begins.
+    unarmed: Vec<u32>,
+    /// Where connections receive into, and how much at most.
+    blocks: HashMap<u32, Block>,
     /// Closing connections with nothing in flight.
     departed: Vec<u32>,
     /// Completions taken from the queue and not yet worked off.
@@ -104,6 +136,10 @@ pub struct Uring {
     turn: u16,
     /// What a connection may receive in a turn before it counts as greedy.
     receive_bytes_max: u32,
+    /// Completions are worked off, and buffers filled, only while this thread enters.
+    deferred: bool,
+    /// Receives that had found no buffer when the driver last rested.
+    starved_before: u64,
 }
 
 impl Uring {
@@ -125,6 +161,8 @@ impl Uring {
             spare: Spare::new(),
             sends: Vec::new(),
             starved: Vec::new(),
+            unarmed: Vec::new(),
+            blocks: HashMap::new(),
             departed: Vec::new(),
             reaped: Vec::new(),
             waker,
@@ -132,6 +170,8 @@ impl Uring {
             hurry: false,
             turn: 0,
             receive_bytes_max: options.receive_bytes_max,
+            deferred,
+            starved_before: 0,
         };
         driver.watch_event();
         Ok(driver)
@@ -180,6 +220,8 @@ impl Driver for Uring {
             closing: false,
             ended: false,
             greedy: false,
+            aim: Aim::Buffers,
+            singles: 0,
             turn: 0,
             taken: 0,
             outcome: SILENT,
@@ -208,8 +250,30 @@ impl Driver for Uring {
         Ok(left as u64 + sys::queued_bytes(connection.stream.raw())?)
     }
 
+    fn receive_into(&mut self, socket: Socket, block: Draft, bytes_max: usize) {
+        let Some(connection) = self.connections.get_mut(socket.0) else { return };
+        if connection.closing {
+            return;
+        }
+        debug_assert!(connection.aim == Aim::Buffers && !connection.ended);
+        connection.aim = Aim::Block;
+        connection.singles = SINGLE_RECEIVES;
+        self.blocks.insert(socket.0, Block { draft: block, bytes_max });
+        self.rearm_receive(socket.0);
+        self.receive(socket.0);
+    }
+
     fn receive_bytes(&self) -> u64 {
-        self.buffers.lent_bytes()
+        self.buffers.held_bytes()
+    }
+
+    fn rest(&mut self) {
+        let starved = self.ring.figures.starved;
+        if std::mem::replace(&mut self.starved_before, starved) == starved {
+            // With all completions seen, the buffers lent hold nothing; and nothing enters them before the next turn.
+            let empty = self.deferred && self.reaped.is_empty() && self.ring.is_reaped();
+            self.buffers.rest(empty);
+        }
     }
 
     fn close(&mut self, socket: Socket) {
@@ -262,6 +326,9 @@ impl Driver for Uring {
         let must_not_sleep = self.hurry || !self.departed.is_empty() || !self.reaped.is_empty();
         self.hurry = false;
         self.turn = self.turn.wrapping_add(1);
+        while let Some(index) = self.unarmed.pop() {
+            self.receive(index);
+        }
         self.buffers.publish();
         match wait {
             Wait::For(time) if !must_not_sleep => self.ring.enter(1, Some(time))?,

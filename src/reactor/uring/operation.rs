@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use io_uring::{cqueue, opcode, squeue, types};
 
 use super::buffers::GROUP;
-use super::{Connection, Uring};
+use super::{Aim, Connection, Uring};
 use crate::reactor::outgoing::{Outgoing, PARTS_MAX, Pieces};
 use crate::reactor::refuse;
 
@@ -20,6 +20,8 @@ static ACCEPT_PAUSE: types::Timespec = types::Timespec::new().nsec(refuse::ACCEP
 #[repr(u8)]
 pub(super) enum Kind {
     Receive,
+    /// Receives into a block of the connection's own.
+    ReceiveInto,
     /// Sends what can be sent at once; silent when that was all.
     Send,
     /// Sends the rest, waiting for the peer.
@@ -40,8 +42,9 @@ pub(super) enum Kind {
 impl Kind {
     #[inline]
     fn of(byte: u8) -> Kind {
-        const KINDS: [Kind; 9] = [
+        const KINDS: [Kind; 10] = [
             Kind::Receive,
+            Kind::ReceiveInto,
             Kind::Send,
             Kind::SendRest,
             Kind::Accept,
@@ -154,8 +157,11 @@ impl Uring {
         connection.receiving = true;
         connection.stopping = false;
         connection.in_flight += 1;
+        if connection.aim != Aim::Buffers {
+            return self.receive_direct(index);
+        }
         let descriptor = types::Fd(connection.stream.raw());
-        let receive = if connection.greedy {
+        let receive = if connection.greedy || connection.singles > 0 {
             let single = opcode::Recv::new(descriptor, std::ptr::null_mut(), 0).buf_group(GROUP);
             single.build().flags(squeue::Flags::BUFFER_SELECT)
         } else {
@@ -163,6 +169,28 @@ impl Uring {
         };
         // SAFETY: the entry points to nothing; the buffers that it will use live until `drop` has cancelled all.
         unsafe { self.push(&receive.user_data(tag(Kind::Receive, generation, index))) };
+    }
+
+    /// Arms the receive into a connection's block; the rest is `receive`'s.
+    #[cold]
+    fn receive_direct(&mut self, index: u32) {
+        let generation = self.connections.generation(index);
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let descriptor = types::Fd(connection.stream.raw());
+        connection.aim = Aim::BlockArmed;
+        let block = self.blocks.get_mut(&index).expect("it has a block");
+        let Some(vacant) = block.draft.vacant() else {
+            // No memory for what comes: as if the connection had failed.
+            connection.aim = Aim::Block;
+            connection.receiving = false;
+            connection.in_flight -= 1;
+            return self.shut(index);
+        };
+        // No more than a share, so that the others get their turn.
+        let len = vacant.len().min(block.bytes_max).min(self.receive_bytes_max as usize);
+        let receive = opcode::Recv::new(descriptor, vacant.as_mut_ptr().cast(), len as u32).build();
+        // SAFETY: the block stays in `blocks`, where nobody touches it, until this operation is no longer in flight.
+        unsafe { self.push(&receive.user_data(tag(Kind::ReceiveInto, generation, index))) };
     }
 
     /// Ends the receive of a connection, if it has one.
@@ -177,7 +205,8 @@ impl Uring {
         let Some(connection) = self.connections.get_mut(index) else { return };
         if connection.receiving && !connection.stopping {
             connection.stopping = true;
-            self.cancel(Kind::Receive, index);
+            let kind = if connection.aim == Aim::BlockArmed { Kind::ReceiveInto } else { Kind::Receive };
+            self.cancel(kind, index);
         }
     }
 

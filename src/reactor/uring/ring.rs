@@ -189,6 +189,11 @@ impl Ring {
         self.ring.submission().cq_overflow()
     }
 
+    /// Whether all completions that are there have been taken.
+    pub fn is_reaped(&mut self) -> bool {
+        self.ring.completion().is_empty() && !self.ring.submission().cq_overflow()
+    }
+
     /// Moves all completions to the end of `reaped`.
     #[inline]
     pub fn reap(&mut self, reaped: &mut Vec<cqueue::Entry>) {

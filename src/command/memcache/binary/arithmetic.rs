@@ -51,7 +51,7 @@ fn create(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
     let now = shard.now_ms();
     let exptime = extra_u32(call.args, 16);
     if exptime == DO_NOT_CREATE {
-        arithmetic::count_miss(shard, direction(&to));
+        arithmetic::count_miss(shard, &call.key, direction(&to));
         return refused(reply, &to, Status::NotFound);
     }
     let initial = extra_u64(call.args, 8);

@@ -33,15 +33,18 @@ fn delete(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
         return done(reply, &to, 0, b"");
     }
     shard.memcache.delete_misses += 1;
+    shard.count_flushed(&call.key);
     refused(reply, &to, Status::NotFound)
 }
 
 fn flush(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     let delay = if args[2].is_empty() { 0 } else { extra_u32(args, 0) };
-    schedule_flush(local, i64::from(delay), asker.db);
-    Vec::new()
+    schedule_flush(local, i64::from(delay), asker.db)
 }
 
-fn flushed(args: Args<'_>, _: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+fn flushed(args: Args<'_>, parts: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    if parts.iter().any(|part| !part.is_empty()) {
+        return refused(reply, &header(args), Status::AuthError);
+    }
     done(reply, &header(args), 0, b"")
 }

@@ -27,7 +27,7 @@ pub(super) fn ma(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> R
             (flags.initial, true)
         }
         Changed::Missed => {
-            count_miss(shard, direction);
+            count_miss(shard, &call.key, direction);
             bare("NF", &flags, call.args, reply);
             return Ok(Outcome::READ);
         }

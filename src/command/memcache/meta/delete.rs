@@ -14,6 +14,7 @@ pub(super) fn md(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> R
     let now = shard.now_ms();
     let Some(item) = shard.store.get_unread(&call.key, now) else {
         shard.memcache.delete_misses += 1;
+        shard.count_flushed(&call.key);
         bare("NF", &flags, call.args, reply);
         return Ok(Outcome::READ);
     };

@@ -397,6 +397,29 @@ fn a_flush_takes_everything_that_memcached_sees_and_nothing_else() {
 }
 
 #[test]
+fn the_first_miss_of_a_flushed_item_is_counted_as_such() {
+    let mut client = Client::new();
+    for key in ["a", "b", "c", "d", "e", "f"] {
+        client.check(&[(&format!("set {key} 0 0 1\r\n1"), "STORED")]);
+    }
+    client.check(&[("flush_all", "OK"), ("get a", "END"), ("get a", "END"), ("get never", "END")]);
+    assert_eq!(client.shard.memcache.get_flushed, 1);
+    let misses = [
+        ("touch b 0", "NOT_FOUND"),
+        ("delete c", "NOT_FOUND"),
+        ("incr d 1", "NOT_FOUND"),
+        ("gat 0 e", "END"),
+        ("mg f", "EN"),
+    ];
+    for round in 0..2 {
+        client.check(&misses);
+        assert_eq!(client.shard.memcache.get_flushed, 6, "{round}");
+    }
+    client.check(&[("set a 0 0 1\r\n1", "STORED"), ("flush_all", "OK"), ("mg a", "EN"), ("mg a", "EN")]);
+    assert_eq!(client.shard.memcache.get_flushed, 7);
+}
+
+#[test]
 fn a_flush_may_come_later_and_the_last_word_counts() {
     let mut client = Client::new();
     client.check(&[("set a 0 0 1\r\nx", "STORED"), ("flush_all 10", "OK")]);
