@@ -11,7 +11,9 @@ fn every_input_of_the_corpus_passes_its_check() {
     for (target, _) in checks::TARGETS {
         let mut count = 0;
         let directory = corpus.join(target);
-        for entry in std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        for entry in
+            std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        {
             let path = entry.expect("an entry of a directory").path();
             println!("{}", path.display());
             checks::check(target, &std::fs::read(&path).expect("a readable file"));

@@ -36,7 +36,11 @@ fn parse(bytes: &[u8], most: usize, limits: &Limits) -> Vec<Event> {
                     let parts = parts(&spans);
                     let body = u32::from_be_bytes(input[8..12].try_into().expect("four bytes"));
                     assert_eq!(used, HEADER_BYTES + body as usize);
-                    assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), used, "header, key, extras and value");
+                    assert_eq!(
+                        parts.iter().map(Vec::len).sum::<usize>(),
+                        used,
+                        "header, key, extras and value"
+                    );
                     events.push(Event::Request { parts, op: format!("{op:?}") });
                     used
                 }

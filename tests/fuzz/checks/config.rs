@@ -13,7 +13,11 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str, text: &[u8]) -> Scratch {
-        let path = std::env::temp_dir().join(format!("larder-fuzz-{}-{:?}-{name}", std::process::id(), std::thread::current().id()));
+        let path = std::env::temp_dir().join(format!(
+            "larder-fuzz-{}-{:?}-{name}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         std::fs::write(&path, text).expect("a file in the directory for temporary ones");
         Scratch(path)
     }
@@ -36,7 +40,10 @@ pub fn check(data: &[u8]) {
         Ok(parameters) => parameters,
         Err(line) => {
             assert!(!line.contains('\n'), "an error is one line: {line:?}");
-            assert!(line.contains(path) || line.contains("port") || line.contains("maxmemory"), "no place in {line:?}");
+            assert!(
+                line.contains(path) || line.contains("port") || line.contains("maxmemory"),
+                "no place in {line:?}"
+            );
             return;
         }
     };

@@ -27,7 +27,9 @@ fn defined(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
             let (member, rest) = class(rest, *byte, nocase);
             member && defined(rest, behind, nocase)
         }
-        ([b'\\', plain, rest @ ..], [byte, behind @ ..]) => same(*plain, *byte) && defined(rest, behind, nocase),
+        ([b'\\', plain, rest @ ..], [byte, behind @ ..]) => {
+            same(*plain, *byte) && defined(rest, behind, nocase)
+        }
         ([plain, rest @ ..], [byte, behind @ ..]) => same(*plain, *byte) && defined(rest, behind, nocase),
     }
 }

@@ -72,7 +72,8 @@ fn plain_set(bytes: &[u8]) -> Option<&[u8]> {
     if verb != "set" || flags != "0" || exptime != "0" || key.is_empty() || key.len() > 250 {
         return None;
     }
-    let count: usize = length.parse().ok().filter(|count: &usize| *count <= 2000 && count.to_string() == length)?;
+    let count: usize =
+        length.parse().ok().filter(|count: &usize| *count <= 2000 && count.to_string() == length)?;
     let block = bytes.get(end + 1..end + 1 + count)?;
     (bytes.get(end + 1 + count..end + 3 + count)? == b"\r\n").then_some(block)
 }

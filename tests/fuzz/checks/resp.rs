@@ -14,7 +14,12 @@ struct Read {
 
 pub fn check(data: &[u8]) {
     let (most, bytes) = cut(data);
-    let limits = Limits { bulk_bytes_max: 1 << 20, args_max: 1 << 16, request_bytes_max: 1 << 24, ..Limits::default() };
+    let limits = Limits {
+        bulk_bytes_max: 1 << 20,
+        args_max: 1 << 16,
+        request_bytes_max: 1 << 24,
+        ..Limits::default()
+    };
     let pieces = parse(bytes, most, &limits);
     assert_eq!(pieces, parse(bytes, usize::MAX, &limits), "cut into pieces of up to {most}");
     if let Some(naive) = naive(bytes, &limits) {
@@ -66,7 +71,8 @@ fn naive(bytes: &[u8], limits: &Limits) -> Option<Read> {
     let mut read = Read { requests: Vec::new(), bad: false };
     let mut at = 0;
     while at < bytes.len() {
-        let request = if bytes[at] == b'*' { multibulk(bytes, &mut at, limits)? } else { inline(bytes, &mut at)? };
+        let request =
+            if bytes[at] == b'*' { multibulk(bytes, &mut at, limits)? } else { inline(bytes, &mut at)? };
         match request {
             Some(request) => read.requests.push(request),
             None => return Some(read),
@@ -102,7 +108,9 @@ fn multibulk(bytes: &[u8], at: &mut usize, limits: &Limits) -> Option<Option<Vec
 /// The number behind the sign at `at`, which moves behind its line; only numbers written plainly.
 fn number(bytes: &[u8], at: &mut usize) -> Option<Option<i64>> {
     let rest = &bytes[*at + 1..];
-    let Some(end) = memchr::memchr(b'\r', rest) else { return if rest.len() < 1000 { Some(None) } else { None } };
+    let Some(end) = memchr::memchr(b'\r', rest) else {
+        return if rest.len() < 1000 { Some(None) } else { None };
+    };
     if rest.len() < end + 2 {
         return Some(None);
     }
@@ -118,11 +126,18 @@ fn number(bytes: &[u8], at: &mut usize) -> Option<Option<i64>> {
 
 fn inline(bytes: &[u8], at: &mut usize) -> Option<Option<Vec<Vec<u8>>>> {
     let rest = &bytes[*at..];
-    let Some(end) = memchr::memchr(b'\n', rest) else { return if rest.len() < 1000 { Some(None) } else { None } };
+    let Some(end) = memchr::memchr(b'\n', rest) else {
+        return if rest.len() < 1000 { Some(None) } else { None };
+    };
     let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
     if line.len() > 60_000 || line.iter().any(|byte| matches!(byte, b'"' | b'\'' | 0x0b | 0x0c | b'\r' | 0)) {
         return None;
     }
     *at += end + 1;
-    Some(Some(line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect()))
+    Some(Some(
+        line.split(|byte| matches!(byte, b' ' | b'\t'))
+            .filter(|word| !word.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect(),
+    ))
 }

@@ -15,7 +15,8 @@ struct World {
 /// steps of the scan.
 pub fn check(data: &[u8]) {
     let [first, rest @ ..] = data else { return };
-    let options = Options { budget_bytes: 16 << 20, reserve_bytes: 1 << 30, huge_pages: false, ..Options::default() };
+    let options =
+        Options { budget_bytes: 16 << 20, reserve_bytes: 1 << 30, huge_pages: false, ..Options::default() };
     let store = Store::new(&options).expect("budget");
     let hasher = store.hasher().clone();
     let mut world = World { store, hasher, present: HashSet::new(), lasting: HashSet::new() };

@@ -3,7 +3,8 @@
 use super::twin::Pair;
 use slabs::Policy;
 
-const POLICIES: [Policy; 4] = [Policy::AllKeys, Policy::NoEviction, Policy::VolatileOnly, Policy::VolatileTtl];
+const POLICIES: [Policy; 4] =
+    [Policy::AllKeys, Policy::NoEviction, Policy::VolatileOnly, Policy::VolatileTtl];
 
 /// The first byte chooses policy and budget; each operation takes seven.
 pub fn check(data: &[u8]) {
