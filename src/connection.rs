@@ -329,6 +329,8 @@ pub enum Hold {
     Dump,
     /// It is a watcher, and asks nothing more.
     Watch,
+    /// It is in a blocking command.
+    Blocked,
 }
 
 /// How a connection ends.

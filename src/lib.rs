@@ -88,7 +88,9 @@
 //! `memcache_auth_file` ([`users`]) alone, and whoever may, sees every key of their database. Where rights matter, that port is closed
 //! (`memcache_port 0`) or has users of its own.
 //!
-//! Multi-shard commands are atomic and strictly serializable; [`transaction`] states the scheme and the argument.
+//! Multi-shard commands are atomic and strictly serializable; [`transaction`] states the scheme and the argument. Clients
+//! in blocking commands stand in line at the shards of their keys ([`shard::waiters`]); `core::blocking` states how they
+//! are served, once each and in order.
 
 pub mod acl;
 pub mod clock;

@@ -167,6 +167,8 @@ pub struct Session {
     pub query_bytes: u32,
     /// Bytes of replies waiting; kept by `connection`.
     pub output_bytes: u32,
+    /// It is in a blocking command, and nobody has ended that.
+    pub blocked: bool,
     /// The connection is to be closed at the end of the turn (`CLIENT KILL`); `connection` looks.
     pub doomed: bool,
 }
@@ -208,6 +210,7 @@ impl Session {
             bytes_out: 0,
             query_bytes: 0,
             output_bytes: 0,
+            blocked: false,
             doomed: false,
         }
     }
@@ -243,6 +246,9 @@ pub struct Sessions {
     connected: u32,
     /// Sessions marked for closing since the core last looked, and whether it was by themselves.
     pub doomed: Vec<(SessionId, bool)>,
+    /// Those whose wait in a blocking command is to end, with their ids and whether with an error, since the core last
+    /// looked.
+    pub unblocked: Vec<(SessionId, u64, bool)>,
     monitors: Vec<SessionId>,
 }
 
@@ -313,6 +319,17 @@ impl Sessions {
     /// Clients in `MONITOR`.
     pub fn monitors(&self) -> &[SessionId] {
         &self.monitors
+    }
+
+    /// Ends a client's wait in a blocking command, with an error or as if its time were over. False: it is in none.
+    pub fn unblock(&mut self, client_id: u64, error: bool) -> bool {
+        let blocked = self.iter().find(|(_, session)| session.client_id == client_id && session.blocked);
+        let Some((id, _)) = blocked else { return false };
+        self.unblocked.push((id, client_id, error));
+        if let Some(session) = self.get_mut(id) {
+            session.blocked = false;
+        }
+        true
     }
 
     /// Marks a client for closing at the end of this turn: once it has its replies if it is `killer`, the client that

@@ -428,3 +428,30 @@ fn a_watched_key_is_touched_by_what_changes_it() {
     store.unwatch(&there);
     assert_eq!(store.watched(), 0);
 }
+
+#[test]
+fn an_awaited_key_is_told_of_once_wherever_its_database_goes() {
+    let mut store = store(8 << 20);
+    let meta = Meta::default();
+    let (a, b) = (key(&store, 0, b"a"), key(&store, 0, b"b"));
+    let moved = key(&store, 1, b"a");
+    store.begin_await(&a, 5);
+    store.put(&b, b"1", &meta, 5).unwrap();
+    assert!(!store.has_arrived());
+    store.put(&a, b"1", &meta, 5).unwrap();
+    store.remove(&a, 5);
+    store.put(&a, b"2", &meta, 5).unwrap();
+    let told = |store: &mut Store| {
+        store.take_arrived().into_iter().map(|a| (a.db, a.key.to_vec())).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut store), [(0, b"a".to_vec())]);
+    assert!(!store.has_arrived() && told(&mut store).is_empty());
+    // Touched, and then another database's.
+    store.put(&a, b"3", &meta, 5).unwrap();
+    store.swap_watches(0, 1, 5);
+    assert_eq!(told(&mut store), [(1, b"a".to_vec())]);
+    store.end_await(&moved);
+    assert_eq!(store.watched(), 0);
+    store.put(&moved, b"4", &meta, 5).unwrap();
+    assert!(!store.has_arrived());
+}

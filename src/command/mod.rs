@@ -9,6 +9,7 @@
 pub mod acl;
 pub mod answer;
 pub mod bitmaps;
+pub mod blocking;
 pub mod collections;
 pub mod connection;
 pub mod fault;
@@ -26,6 +27,7 @@ pub mod redact;
 pub mod run;
 pub mod server;
 pub mod sets;
+pub mod sort;
 pub mod stores;
 pub mod strings;
 pub mod syntax;
@@ -352,6 +354,8 @@ pub enum Handler {
     },
     /// Several keys together.
     Hops(Hops),
+    /// One key, and others that only its value tells (`sort`).
+    Sort,
     /// Every core.
     Every(Every),
     /// The shard that the cursor in `args[1]` names (`SCAN`); `ShardFn` gets a key without bytes.

@@ -51,6 +51,7 @@ pub fn run_here(
             spread.run(shard, args, db, hasher, touch, reply)
         }
         Handler::Hops(hops) => hop_here(command, &hops, shard, args, db, hasher, touch, reply),
+        Handler::Sort => super::sort::sort_here(command, shard, args, db, hasher, touch, reply),
         Handler::Cursor(run) => {
             let key = Key { db: shard.physical(db), bytes: b"", hash: 0 };
             run(shard, &Call { args, key, db, touch }, reply)

@@ -1,8 +1,8 @@
 //! All commands in one table, and the way from a name to its row.
 
 use super::{
-    Command, acl, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, strings,
-    transactions,
+    Command, acl, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, sort,
+    strings, transactions,
 };
 use crate::metrics::FAMILIES_MAX;
 use crate::protocol::Args;
@@ -31,6 +31,7 @@ static FAMILIES: &[&[Command]] = &[
     lists::ends::ROWS,
     lists::places::ROWS,
     lists::moves::ROWS,
+    lists::blocking::ROWS,
     sets::members::ROWS,
     sets::chance::ROWS,
     sets::combine::ROWS,
@@ -41,6 +42,7 @@ static FAMILIES: &[&[Command]] = &[
     keys::listing::ROWS,
     keys::object::ROWS,
     keys::databases::ROWS,
+    sort::ROWS,
     memcache::retrieval::ROWS,
     memcache::storage::ROWS,
     memcache::arithmetic::ROWS,

@@ -92,9 +92,23 @@ impl Core {
     ) {
         let origin = self.await_reply(id, client, muted);
         self.connections[id as usize].hold = Hold::Transaction;
+        self.start_program(origin, client, purpose, commands, claims);
+    }
+
+    /// Starts a program whose reply has its place.
+    pub(super) fn start_program(
+        &mut self,
+        origin: Origin,
+        client: &Client,
+        purpose: Purpose,
+        commands: Vec<Queued>,
+        claims: Claims,
+    ) {
         let on_behalf = coordinator::Client { asker: client.asker, touch: client.touch };
         let user = match purpose {
-            Purpose::Exec { .. } => self.sessions.get(id).and_then(|session| session.user.clone()),
+            Purpose::Exec { .. } => {
+                self.sessions.get(origin.connection).and_then(|session| session.user.clone())
+            }
             _ => None,
         };
         let transaction = Transaction::new(purpose, on_behalf, commands, claims);
@@ -172,12 +186,17 @@ impl Core {
     fn finish_transaction(&mut self, program: Program) {
         let Program { transaction, origin, .. } = program;
         let mut bytes = self.pool.take();
+        let ended = transaction.ended();
         let (purpose, changes) = transaction.finish(&mut bytes);
         self.shard.traffic.changes += changes;
         let id = origin.connection;
         let here = self.is_here(origin);
         match purpose {
             Purpose::Command => {}
+            Purpose::Block { .. } | Purpose::Serve { .. } => {
+                self.end_of_try(origin, &purpose, ended, &bytes);
+                return self.pool.give(bytes);
+            }
             Purpose::Exec { watched } if watched.is_empty() => {}
             Purpose::Exec { watched } => self.end_watches(watched.into_iter().map(|(key, _)| key)),
             Purpose::Watch { watched, moments } => match self.sessions.get_mut(id).filter(|_| here) {

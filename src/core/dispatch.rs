@@ -99,7 +99,9 @@ impl Core {
             {
                 self.line(id, client, row, each, hash, args, muted)
             }
-            Handler::Spread { .. } | Handler::Hops(_) => self.keyed(id, client, row, command, args, muted),
+            Handler::Spread { .. } | Handler::Hops(_) | Handler::Sort => {
+                self.keyed(id, client, row, command, args, muted)
+            }
             Handler::Session(run) => self.session_command(id, client, row, run, args, muted),
             Handler::Every(every) => self.every(id, client, row, every, args, muted),
             Handler::Cursor(run) => self.cursor(id, client, row, run, args, muted),

@@ -1,6 +1,7 @@
 //! What the driver tells: clients, bytes, finished sends, ends.
 
 use super::access::{SHUT_MEMCACHE, SHUT_RESP};
+use super::blocking::Ending;
 use super::{Core, DOOR_MEMCACHE};
 use crate::connection::{Closing, Connection, Held, Hold};
 use crate::limits::{INPUT_HELD_BYTES, OUTPUT_SOFT_BYTES};
@@ -117,6 +118,9 @@ impl Events for Core {
         self.refresh_now();
         self.connections[socket.0 as usize].ended = true;
         self.mark_dirty(socket.0);
+        if self.connections[socket.0 as usize].hold == Hold::Blocked {
+            self.end_block(socket.0, Ending::Gone);
+        }
     }
 
     fn gone(&mut self, socket: Socket) {
@@ -124,6 +128,9 @@ impl Events for Core {
         let id = socket.0;
         let connection = std::mem::replace(&mut self.connections[id as usize], Connection::free());
         self.buffers.forget(&connection);
+        if connection.hold == Hold::Blocked {
+            self.forget_gone(id);
+        }
         // The lists still name the slot until the turn ends.
         self.connections[id as usize].dirty = connection.dirty;
         self.connections[id as usize].ready = connection.ready;

@@ -4,7 +4,7 @@ use super::serve::hash_meta_key;
 use super::{Client, Core};
 use crate::command::keys::cursor::core_of;
 use crate::command::run::{parts_fit, run_here};
-use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn};
+use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn, sort};
 use crate::limits::SCRATCH_KEYS_MAX;
 use crate::mesh::parcel::{self, Origin};
 use crate::metrics::Counter;
@@ -83,6 +83,7 @@ impl Core {
         } else if !at_once {
             connection.line.close_reply(start);
         }
+        self.wake_if_any();
     }
 
     /// Sends a command to the shard that owns its keys.
@@ -149,13 +150,20 @@ impl Core {
         let mut keys = std::mem::take(&mut self.keys);
         let found = keys_of(command, args, client.asker.db, self.shard.databases(), &mut keys)
             .and_then(|()| parts_fit(command, args));
-        let place = found.map(|()| place_of(&self.shared, args, &keys));
+        // A sort by keys that nobody knows yet is over several, wherever they lie, unless everything is here and free.
+        let far = (self.shared.cores() > 1 || !self.shard.locks.is_idle()) && sort::looks_up(command, args);
+        let place = found.map(|()| if far { Place::Several } else { place_of(&self.shared, args, &keys) });
         let permitted = self.shard.locks.is_idle() || {
             let (mode, hasher) = (mode_of(command), &self.shared.hasher);
             let claims = keys.iter().map(|key| (hasher.hash(&args[key.arg]), mode));
             self.shard.locks.permits_each(claims)
         };
         self.keys = keys;
+        if Core::may_block(command)
+            && let Ok(place) = place
+        {
+            return self.block(id, client, row, command, args, (place, permitted), muted);
+        }
         match place {
             Err(fault) => self.answer(id, client, muted, |reply| fault.write(reply)),
             Ok(Place::One(shard)) if shard != self.index => self.hop(id, client, row, shard, 0, args, muted),

@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::dump::{Slice, SliceAsked};
+use super::waking::{ToHome, ToLine};
 use super::watch::Note;
 use crate::connection::{Connection, Hold};
 use crate::limits::DRAFT_BYTES_MIN;
@@ -29,6 +30,10 @@ pub enum Mail {
     ToShard(Ticket, ToShard),
     /// To the coordinator of a multi-shard command.
     FromShard(Ticket, FromShard),
+    /// To the core of a client in a blocking command.
+    ToHome(ToHome),
+    /// To a shard where such a client stands in line.
+    ToLine(ToLine),
     /// A client that the receiver is to serve.
     Client(OwnedFd, Door),
     /// A line for the receiver's monitors.
@@ -194,6 +199,8 @@ impl Core {
             Mail::LargeReply(reply) => self.send_large_reply(self.index, *reply),
             Mail::ToShard(ticket, message) => self.serve_coordinator(ticket, message),
             Mail::FromShard(ticket, answer) => self.coordinate(from, ticket, answer),
+            Mail::ToHome(word) => self.hear_of_line(from, word),
+            Mail::ToLine(word) => self.hear_of_waiter(word),
             Mail::Client(descriptor, door) => self.newcomers.push((descriptor, door)),
             Mail::Monitor(line) => self.feed_own_monitors(&line),
             Mail::Slice(asked) => self.slice_for(from, &asked),
@@ -220,6 +227,10 @@ impl Core {
         }
         connection.reply_bytes_max = connection.reply_bytes_max.max(len as u32).max(1);
         fill(connection);
+        if connection.hold == Hold::Blocked {
+            self.end_if_answered(origin);
+        }
+        let connection = &mut self.connections[id as usize];
         let drained = match connection.hold {
             Hold::Hops => connection.line.len() <= connection.hops_max() / 2,
             // Nothing is left to be sent, so no send will end the hold: the last replies were not wanted.

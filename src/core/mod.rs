@@ -14,6 +14,8 @@
 //! | `keyed` | commands on keys: here, on another core, or over several |
 //! | `session_commands` | commands on the client's own state, `MULTI` and its kin |
 //! | `shard_side` | what other cores' requests ask of this shard; who waits for keys |
+//! | `blocking` | clients in blocking commands, and the protocol by which they are served |
+//! | `waking` | those who stand in line at this shard, and what is offered to them |
 //! | `coordinate` | multi-shard commands of this core's clients |
 //! | `spread` | those that are the same for each of many keys |
 //! | `incoming` | long requests |
@@ -29,6 +31,7 @@
 //! | `buffers` | what all buffers take, and who has to go when that is too much |
 
 mod access;
+mod blocking;
 mod buffers;
 mod coordinate;
 mod dispatch;
@@ -47,6 +50,7 @@ mod session_commands;
 mod shard_side;
 mod spread;
 mod turn;
+mod waking;
 mod watch;
 
 pub use mail::Mail;
@@ -149,6 +153,10 @@ pub struct Core {
     parked: HashMap<ClaimId, shard_side::Parked>,
     /// Multi-shard claims that wait for keys of this shard.
     waiting_claims: HashMap<ClaimId, shard_side::WaitingClaim>,
+    /// Clients of this core in blocking commands.
+    blocking: blocking::Blocking,
+    /// What this shard has on offer for those who stand in line.
+    waking: waking::Waking,
     /// What a request may ask for.
     limits: Limits,
     parameters_seen: u64,
@@ -214,6 +222,8 @@ impl Core {
             prepared: HashMap::new(),
             parked: HashMap::new(),
             waiting_claims: HashMap::new(),
+            blocking: blocking::Blocking::default(),
+            waking: waking::Waking::default(),
             limits: Limits::default(),
             parameters_seen: u64::MAX,
             users,
@@ -260,6 +270,12 @@ impl Core {
             + self.parked.len()
             + self.waiting_claims.len()
             + self.prepared.len()
+            + self.waking.len()
+    }
+
+    /// Clients of this core in blocking commands, and those that stand in line at its shard, for tests.
+    pub fn blocked(&self) -> (usize, usize) {
+        (self.blocking.len(), self.shard.waiters.len())
     }
 
     /// Keys of this shard that are under `WATCH`.

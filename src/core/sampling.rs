@@ -4,6 +4,7 @@
 use super::Core;
 use super::serve::Request;
 use crate::command::table::Found;
+use crate::connection::Hold;
 use crate::limits::{SAMPLE_QUIET_US, SAMPLE_REQUESTS, SAMPLES_OPEN_MAX};
 use crate::protocol::Args;
 use crate::session::SessionId;
@@ -88,6 +89,10 @@ impl Core {
             self.shard.hot.sample(db, key, request.hash, now_us);
         }
         let connection = &self.connections[id as usize];
+        if connection.hold == Hold::Blocked {
+            // How long it waits says nothing about how fast it is served.
+            return;
+        }
         if self.sampling.open.len() == SAMPLES_OPEN_MAX || connection.client_id == 0 {
             return;
         }

@@ -2,6 +2,7 @@
 //! and who waits here for keys that are held.
 
 use super::mail::{LargeReply, LongRequest};
+use super::waking::ToHome;
 use super::watch::Whose;
 use super::{Core, Mail};
 use crate::command::run::run_here;
@@ -72,8 +73,10 @@ impl Core {
             }
             let mark = parcel::begin_reply(&mut replies, request.origin);
             let mut pieces = Vec::new();
-            self.run_request(from, &request, &mut replies, &mut pieces);
-            if pieces.is_empty() {
+            let answered = self.run_request(from, &request, &mut replies, &mut pieces);
+            if !answered {
+                parcel::cancel_reply(&mut replies);
+            } else if pieces.is_empty() {
                 parcel::end_reply(&mut replies, mark);
             } else {
                 let text = replies.split_off(mark);
@@ -81,6 +84,7 @@ impl Core {
                 pieces.iter_mut().for_each(|piece| piece.at -= mark);
                 self.send_large_reply(from, LargeReply { origin: request.origin, text, pieces });
             }
+            self.wake_if_any();
         }
         spans.clear();
         self.part_spans = spans;
@@ -102,9 +106,14 @@ impl Core {
         }
         let (mut out, mut pieces) = (self.pool.take(), Vec::new());
         self.shard.offer = Some(long.block.clone());
-        self.run_request(from, &request, &mut out, &mut pieces);
+        let answered = self.run_request(from, &request, &mut out, &mut pieces);
         self.shard.offer = None;
-        self.send_whole_reply(from, origin, out, pieces);
+        if answered {
+            self.send_whole_reply(from, origin, out, pieces);
+        } else {
+            self.pool.give(out);
+        }
+        self.wake_if_any();
     }
 
     fn send_whole_reply(&mut self, to: u16, origin: Origin, out: Vec<u8>, pieces: Vec<Piece>) {
@@ -117,8 +126,14 @@ impl Core {
     }
 
     /// Runs a request that came from a core, this one included, and appends its reply. Where in it large values
-    /// belong that are not copied stands in `pieces`, which is empty before.
-    fn run_request(&mut self, from: u16, request: &Request<'_>, out: &mut Vec<u8>, pieces: &mut Vec<Piece>) {
+    /// belong that are not copied stands in `pieces`, which is empty before. False: there is none, a client waits.
+    fn run_request(
+        &mut self,
+        from: u16,
+        request: &Request<'_>,
+        out: &mut Vec<u8>,
+        pieces: &mut Vec<Piece>,
+    ) -> bool {
         let command = self.table.row(request.row);
         let start = out.len();
         let mut reply = Reply::with_pieces(out, pieces, request.proto);
@@ -140,7 +155,19 @@ impl Core {
         if done.is_err() {
             pieces.clear();
         }
+        if done.as_ref().is_ok_and(|outcome| Core::found_nothing(command, outcome)) {
+            out.truncate(start);
+            let waiter = self.waiter(from, request.origin);
+            self.stand_in_line(waiter, command, args, db);
+            if from == self.index {
+                self.stands(waiter);
+            } else {
+                self.post(from, Mail::ToHome(ToHome::Standing(waiter)));
+            }
+            return false;
+        }
         self.conclude(request.row, done, out, start, request.proto);
+        true
     }
 
     /// Runs a request on one key, seen by those who watch items.
@@ -244,6 +271,8 @@ impl Core {
                 self.post(ticket.core, Mail::FromShard(ticket, FromShard::Done(answer)));
                 if release {
                     self.release(ticket.number);
+                } else {
+                    self.wake_if_any();
                 }
             }
             ToShard::Unwatch(keys) => {
@@ -323,8 +352,12 @@ impl Core {
         }
     }
 
-    /// Gives keys back, and runs whoever they were waited for by.
-    fn release(&mut self, id: ClaimId) {
+    /// Gives keys back, and runs whoever they were waited for by. If something was put under keys that clients in blocking
+    /// commands wait for, those come first.
+    pub(super) fn release(&mut self, id: ClaimId) {
+        if self.may_wake() && self.wake(Some(id)) {
+            return;
+        }
         let mut granted = Vec::new();
         let mut at = 0;
         self.shard.locks.release(id, &mut granted);
@@ -337,7 +370,12 @@ impl Core {
             }
             let parked = self.parked.remove(&next).expect("a granted claim waits somewhere");
             self.run_parked(&parked);
-            self.shard.locks.release(next, &mut granted);
+            if !self.may_wake() || !self.wake(Some(next)) {
+                self.shard.locks.release(next, &mut granted);
+            }
+        }
+        if self.shard.waiters.any_listed() {
+            self.wake(None);
         }
     }
 
@@ -352,7 +390,10 @@ impl Core {
             hash: parked.hash,
             args: parked.request.args(),
         };
-        self.run_request(parked.core, &request, &mut out, &mut pieces);
-        self.send_whole_reply(parked.core, parked.origin, out, pieces);
+        if self.run_request(parked.core, &request, &mut out, &mut pieces) {
+            self.send_whole_reply(parked.core, parked.origin, out, pieces);
+        } else {
+            self.pool.give(out);
+        }
     }
 }

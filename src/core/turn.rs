@@ -128,12 +128,18 @@ impl Core {
             return Wait::Poll;
         }
         let ms = if self.timers.busy || self.mesh.is_congested() { 1 } else { self.timers.housekeeping_ms };
-        Wait::For(Duration::from_millis(ms))
+        let wait = Duration::from_millis(ms);
+        let Some(at_us) = self.blocking.next_deadline_us() else { return Wait::For(wait) };
+        match at_us.saturating_sub(self.now.mono_us) {
+            0 => Wait::Poll,
+            us => Wait::For(wait.min(Duration::from_micros(us))),
+        }
     }
 
     /// Everything that a turn owes once the driver's events are told.
     pub(super) fn end_turn<D: Driver>(&mut self, driver: &mut D, wakers: &[Waker]) {
         self.refresh_now();
+        self.end_timeouts();
         self.open_mail();
         // Bounded: what is ready again and again has its next turn soon, after the others' sends.
         for _ in 0..READY_ROUNDS_MAX {
@@ -143,6 +149,7 @@ impl Core {
             self.serve_ready();
             self.open_mail();
         }
+        self.end_unblocked();
         self.background();
         self.go_on_dumping();
         if self.watched != 0 {
@@ -346,7 +353,9 @@ impl Core {
                 // The soft limit is looked at again, though nothing happens.
                 self.suspects.push(id as SessionId);
             }
-            let listens = session.monitor || session.watches != 0 || connection.hold == Hold::Dump;
+            let listens = session.monitor
+                || session.watches != 0
+                || matches!(connection.hold, Hold::Dump | Hold::Blocked);
             let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !listens;
             let timed_out = timed_out || self.dawdles(id as SessionId, idle_ms);
             if timed_out && self.connections[id].closing < Closing::Now {
@@ -542,6 +551,7 @@ impl Core {
                 self.pool.give(buffer);
             }
             if connection.queued_bytes > 0
+                && connection.hold != Hold::Blocked
                 && self.sessions.get(id).is_none_or(|session| session.multi.is_none())
             {
                 connection.queued_bytes = 0;
@@ -579,6 +589,8 @@ impl Core {
     fn close_all(&mut self, closing: Closing) {
         for id in 0..self.connections.len() {
             let connection = &mut self.connections[id];
+            // Who waits for something will not be answered.
+            let closing = if connection.hold == Hold::Blocked { Closing::Now } else { closing };
             if connection.client_id != 0 && connection.closing < closing {
                 connection.closing = closing;
                 self.mark_dirty(id as SessionId);

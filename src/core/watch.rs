@@ -102,6 +102,7 @@ impl Core {
         }
         self.answer(id, client, muted, |reply| reply.raw(&bytes));
         self.pool.give(bytes);
+        self.wake_if_any();
     }
 
     /// Runs a command on an item of this shard, and tells of it.

@@ -10,6 +10,10 @@ pub enum Counter {
     ConnectionsRejected,
     /// Gauge: clients connected now.
     Connections,
+    /// Gauge: clients in blocking commands.
+    Blocked,
+    /// Gauge: those of them that do not wait for ever.
+    BlockedWithDeadline,
     /// Commands executed for this core's clients.
     Commands,
     /// Bytes read from clients.
@@ -135,6 +139,8 @@ pub enum Counter {
 /// Values of now; they have no beginning that could be reset.
 pub(super) const GAUGES: &[Counter] = &[
     Counter::Connections,
+    Counter::Blocked,
+    Counter::BlockedWithDeadline,
     Counter::Items,
     Counter::UsedBytes,
     Counter::PeakBytes,

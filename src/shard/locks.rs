@@ -60,13 +60,15 @@ pub enum Manner {
     AtOnce,
     /// In the order of the shards, each when the one before has granted: it may wait for anybody.
     InOrder,
+    /// At once or not at all: it waits for nobody, so it may hold whatever it likes meanwhile.
+    Try,
 }
 
 impl Manner {
     /// What a command is compared by: those in order come behind all numbers.
     fn rank(self, number: u64) -> u64 {
         match self {
-            Manner::AtOnce => number,
+            Manner::AtOnce | Manner::Try => number,
             Manner::InOrder => IN_ORDER,
         }
     }
@@ -222,7 +224,7 @@ impl Locks {
         let Some(keys) = keys else {
             let rank = manner.rank(number);
             let ahead = self.greatest_conflict(WHOLE_SHARD, Mode::Exclusive);
-            if ahead.is_some_and(|other| other > rank) {
+            if ahead.is_some_and(|other| other > rank || manner == Manner::Try) {
                 return Claimed::Refused;
             }
             let claim = self.begin(number, rank);
@@ -243,9 +245,9 @@ impl Locks {
         keys: impl Iterator<Item = (u64, Mode)> + Clone,
     ) -> Claimed {
         let rank = manner.rank(number);
-        if !self.is_idle() && manner == Manner::AtOnce {
+        if !self.is_idle() && manner != Manner::InOrder {
             let ahead = self.greatest_ahead(keys.clone());
-            if ahead.is_some_and(|other| other > rank) {
+            if ahead.is_some_and(|other| other > rank || manner == Manner::Try) {
                 return Claimed::Refused;
             }
         }
@@ -268,6 +270,31 @@ impl Locks {
         self.distinct = distinct;
         assert!(self.claimed(claim) == Claimed::Waits, "a command that may run does not wait");
         id
+    }
+
+    /// Holds a key that `permits` says is free, until `release`. Whoever holds it so waits for no lock meanwhile, and so
+    /// everybody may wait for him.
+    pub fn hold(&mut self, key: u64) -> ClaimId {
+        let id = WAITER | self.next_waiter;
+        self.next_waiter += 1;
+        let claim = self.begin(id, 0);
+        self.enter(claim, WHOLE_SHARD, Mode::Shared);
+        self.enter_key(claim, key, Mode::Exclusive);
+        assert!(self.claimed(claim) == Claimed::Granted, "what is held at once is free");
+        id
+    }
+
+    /// This claim holds a key alone.
+    pub fn is_held_by(&self, id: ClaimId, key: u64) -> bool {
+        let Some(&claim) = self.by_id.get(&id) else { return false };
+        let is_first = |line: u32| {
+            let first = self.lines[line].first;
+            first != NONE && {
+                let place = &self.places[first];
+                place.claim == claim && place.mode == Mode::Exclusive
+            }
+        };
+        self.claims[claim].missing == 0 && (is_first(WHOLE_SHARD) || self.line_of(key).is_some_and(is_first))
     }
 
     /// Ends a claim, held or waiting. The ids of claims that are now granted are added to `granted`.

@@ -10,6 +10,7 @@ pub mod locks;
 pub mod memcache;
 pub mod prefixes;
 pub mod random;
+pub mod waiters;
 
 use crate::clock::Now;
 use crate::limits::DRAFT_BYTES_MIN;
@@ -45,6 +46,8 @@ pub struct Shard {
     pub big: big::BigKeys,
     /// Keys held by multi-shard commands that are under way.
     pub locks: locks::Locks,
+    /// Clients' blocking commands that wait for keys of this shard.
+    pub waiters: waiters::Waiters,
     /// What memcached's commands did here.
     pub memcache: memcache::MemcacheCounters,
     /// The longest value that memcached's commands may make (`item_size_max`).
@@ -98,6 +101,7 @@ impl Shard {
             hot: hot::HotKeys::default(),
             big: big::BigKeys::default(),
             locks: locks::Locks::default(),
+            waiters: waiters::Waiters::default(),
             memcache: memcache::MemcacheCounters::default(),
             memcache_value_bytes_max: u64::MAX,
             ages: ages::Ages::default(),

@@ -62,6 +62,35 @@ impl LongDouble {
         Some(Self { negative, magnitude })
     }
 
+    /// Seconds as milliseconds, rounded up, computed as such a machine does: the product has 64 bits too. `None` for what
+    /// 64 bits cannot hold.
+    pub fn to_millis(self) -> Option<i64> {
+        let (mantissa, exponent) = match self.magnitude {
+            Magnitude::Zero => return Some(0),
+            Magnitude::Infinite => return None,
+            Magnitude::Finite { mantissa, exponent } => (mantissa, exponent),
+        };
+        let product = u128::from(mantissa) * 1000;
+        // The highest 64 bits; to the nearest, ties to even.
+        let dropped = 64 - product.leading_zeros();
+        let (kept, rest) = (product >> dropped, product & ((1 << dropped) - 1));
+        let half = 1u128 << (dropped - 1);
+        let up = rest > half || rest == half && kept & 1 == 1;
+        let kept = kept + u128::from(up);
+        let exponent = exponent + dropped as i32;
+        let whole = match exponent {
+            0..=63 => kept << exponent,
+            64.. => return None,
+            _ if exponent <= -66 => u128::from(!self.negative),
+            _ => {
+                let cut = kept & ((1 << -exponent) - 1) != 0;
+                (kept >> -exponent) + u128::from(cut && !self.negative)
+            }
+        };
+        let whole = i64::try_from(whole).ok()?;
+        Some(if self.negative { -whole } else { whole })
+    }
+
     /// The sum, if it is finite.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         use Magnitude::{Finite, Infinite, Zero};

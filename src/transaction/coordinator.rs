@@ -5,16 +5,22 @@
 //! every shard its share at once. Commands on single keys follow each other within a round; one that
 //! needs values of several shards has a round to gather and a round to apply.
 
+mod sorting;
+mod waiting;
+mod writing;
+
 use super::plan::{Claims, Place, keys_of, place_of, shard_of};
 use super::{Answer, Change, Done, FromShard, PartCall, ToShard, Wanted, Work, parts};
 use crate::acl::Denied;
 use crate::command::keys::cursor::core_of;
 use crate::command::run::parts_fit;
+use crate::command::sort::Sorter;
 use crate::command::table::TABLE;
-use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome};
+use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome, sort};
 use crate::protocol::{Proto, Reply};
 use crate::session::{Queued, Watched};
 use crate::shard::locks::Manner;
+use crate::shard::waiters::Waiter;
 use crate::shared::Shared;
 use std::sync::Arc;
 
@@ -35,6 +41,30 @@ pub enum Purpose {
         /// Since when each of them is watched; filled in.
         moments: Vec<u64>,
     },
+    /// A blocking command over several shards, which stands in line there if there is nothing for it.
+    Block {
+        /// Its name there.
+        waiter: Waiter,
+    },
+    /// A blocking command for a key that its shard has on offer and holds meanwhile. It claims its other keys if they are
+    /// free, and ends if they are not.
+    Serve {
+        /// The shard.
+        shard: u16,
+        /// Its name for the offer.
+        serving: u64,
+    },
+}
+
+/// What became of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It has a reply.
+    Done,
+    /// A blocking command: there was nothing.
+    Unserved,
+    /// Its keys were not free.
+    Refused,
 }
 
 /// The client for whom it runs, as far as its commands need it.
@@ -100,10 +130,14 @@ enum Round {
     Calls { shares: Vec<(usize, Vec<Share>)> },
     /// Values for a command that hops.
     Gather { command: usize, keys: Vec<KeyRef>, shares: Vec<Share> },
+    /// Values of other keys for a sort: what its elements are sorted by, or what is answered for them.
+    Find { command: usize, exists: bool, sorter: Box<Sorter>, sorted: bool, shares: Vec<Share> },
     /// Its changes; its reply is ready. The removals are made when everything is stored.
     Apply { command: usize, reply: Vec<u8>, removals: Vec<(u16, Change)> },
     /// Answers of all cores.
     Ask { command: usize },
+    /// That it stands in line.
+    Await { command: usize },
     /// Votes on storing several values, then that they are stored, or that the room for them is given up.
     Store { command: usize, shards: Vec<u16>, step: Storing },
 }
@@ -140,6 +174,7 @@ pub struct Transaction {
     /// Claims that wait for their turn, the next one last.
     unsent: Messages,
     aborted: bool,
+    ended: Ended,
 }
 
 impl Transaction {
@@ -161,6 +196,7 @@ impl Transaction {
             in_order: false,
             unsent: Messages::new(),
             aborted: false,
+            ended: Ended::Done,
         }
     }
 
@@ -177,7 +213,11 @@ impl Transaction {
         let mut messages = Messages::new();
         for &shard in &self.claimed {
             let keys = (!self.claims.everything).then(|| self.claims.keys[shard as usize].clone());
-            let manner = if self.in_order { Manner::InOrder } else { Manner::AtOnce };
+            let manner = match self.purpose {
+                Purpose::Serve { .. } => Manner::Try,
+                _ if self.in_order => Manner::InOrder,
+                _ => Manner::AtOnce,
+            };
             messages.push((shard, ToShard::Claim { keys, work: work[shard as usize].take(), manner }));
         }
         if self.in_order {
@@ -194,6 +234,11 @@ impl Transaction {
     pub fn answered(&mut self, shard: u16, answer: FromShard, scope: &mut Scope<'_>) -> Option<Step> {
         match answer {
             // Answers to the old number that are still on their way name it, and are ignored.
+            FromShard::Refused if matches!(self.purpose, Purpose::Serve { .. }) => {
+                debug_assert!(self.claimed.len() == 1, "an element goes to one other shard at most");
+                self.ended = Ended::Refused;
+                return Some(Step::Finished(Messages::new()));
+            }
             FromShard::Refused => return Some(self.restart(scope)),
             FromShard::Granted(answer) => self.answers[shard as usize] = answer,
             FromShard::Done(answer) => self.answers[shard as usize] = Some(answer),
@@ -212,6 +257,11 @@ impl Transaction {
         Some(self.advance(scope))
     }
 
+    /// What became of a finished program.
+    pub fn ended(&self) -> Ended {
+        self.ended
+    }
+
     /// The reply of a finished program, and how many of its commands changed something.
     pub fn finish(self, out: &mut Vec<u8>) -> (Purpose, u64) {
         let mut reply = Reply::new(out, self.client.asker.proto);
@@ -222,6 +272,11 @@ impl Transaction {
                 self.replies.iter().for_each(|bytes| reply.raw(bytes));
             }
             Purpose::Command => reply.raw(&self.replies[0]),
+            Purpose::Block { .. } | Purpose::Serve { .. } => {
+                if self.ended == Ended::Done {
+                    reply.raw(&self.replies[0]);
+                }
+            }
             Purpose::Watch { .. } => reply.ok(),
         }
         (self.purpose, self.changes)
@@ -271,9 +326,11 @@ impl Transaction {
         let last = match &self.round {
             Round::Apply { removals, .. } if !removals.is_empty() => false,
             Round::Store { step: Storing::Voting, .. } => false,
-            Round::Calls { .. } | Round::Apply { .. } | Round::Ask { .. } | Round::Store { .. } => {
-                self.next_command() >= self.commands.len()
-            }
+            Round::Calls { .. }
+            | Round::Apply { .. }
+            | Round::Ask { .. }
+            | Round::Await { .. }
+            | Round::Store { .. } => self.next_command() >= self.commands.len(),
             _ => false,
         };
         if last {
@@ -294,8 +351,10 @@ impl Transaction {
         match &self.round {
             Round::Calls { shares } => shares.last().map_or(self.replies.len(), |(command, _)| command + 1),
             Round::Gather { command, .. }
+            | Round::Find { command, .. }
             | Round::Apply { command, .. }
             | Round::Ask { command }
+            | Round::Await { command }
             | Round::Store { command, .. } => command + 1,
             Round::None | Round::Look | Round::Watch { .. } => self.replies.len(),
         }
@@ -381,6 +440,14 @@ impl Transaction {
                     }
                 }
                 (Handler::Hops(_), Ok(Place::Several)) => {
+                    if !shares.is_empty() {
+                        break;
+                    }
+                    return self.gather_round(at, keys, scope.shared);
+                }
+                (Handler::Sort, Ok(place))
+                    if place == Place::Several || shards > 1 && sort::looks_up(command, args) =>
+                {
                     if !shares.is_empty() {
                         break;
                     }
@@ -538,7 +605,7 @@ impl Transaction {
 
     /// Works the answers of a round into replies. A command that gathered may have changes to make: those are returned.
     fn settle(&mut self, scope: &mut Scope<'_>) -> Option<Messages> {
-        let answers = std::mem::take(&mut self.answers);
+        let mut answers = std::mem::take(&mut self.answers);
         self.answers = answers.iter().map(|_| None).collect();
         match std::mem::replace(&mut self.round, Round::None) {
             Round::None => {}
@@ -584,11 +651,22 @@ impl Transaction {
                     .collect();
                 self.settle_ask(command, &parts);
             }
+            Round::Await { .. } => self.replies.push(Vec::new()),
             Round::Store { command, shards, step } => {
                 return self.settle_store(command, shards, step, answers);
             }
             Round::Gather { command, keys, shares } => {
                 return self.decide(command, keys, &shares, answers, scope);
+            }
+            Round::Find { command, exists, sorter, sorted, shares } => {
+                let found = shares
+                    .iter()
+                    .map(|share| match &mut answers[share.shard as usize] {
+                        Some(Answer::Found(values)) => values[share.at].take(),
+                        other => unreachable!("values were asked for, not {other:?}"),
+                    })
+                    .collect();
+                return self.go_on_sorting(command, exists, sorter, sorted, found, scope);
             }
         }
         None
@@ -627,60 +705,28 @@ impl Transaction {
             })
             .collect();
         let request = self.commands[command].clone();
-        let Handler::Hops(hops) = TABLE.row(request.row).handler else {
-            unreachable!("only such commands gather")
+        let hops = match TABLE.row(request.row).handler {
+            Handler::Hops(hops) => hops,
+            Handler::Sort => return self.begin_sort(command, &keys, found, scope),
+            _ => unreachable!("only such commands gather"),
         };
         let mut bytes = Vec::new();
         let mut reply = Reply::new(&mut bytes, self.client.asker.proto);
-        let writes =
-            (hops.decide)(request.args(), &found, scope.now_ms, &mut reply).unwrap_or_else(|fault| {
-                reply.truncate(0);
-                fault.write(&mut reply);
-                Vec::new()
-            });
-        if writes.is_empty() {
-            self.replies.push(bytes);
-            return None;
+        let decided = (hops.decide)(request.args(), &found, scope.now_ms, &mut reply);
+        drop(found);
+        let blocks = matches!(self.purpose, Purpose::Block { .. } | Purpose::Serve { .. });
+        if blocks && decided.as_ref().is_ok_and(Vec::is_empty) {
+            self.ended = Ended::Unserved;
+            if let Purpose::Block { waiter } = self.purpose {
+                return Some(self.await_round(command, waiter, &keys, scope.shared));
+            }
         }
-        self.changes += 1;
-        let (mut puts, mut removals) = (Vec::new(), Vec::new());
-        for write in writes {
-            let key = keys[write.key()];
-            let bytes = &request.args()[key.arg];
-            let shard = shard_of(scope.shared, bytes);
-            let list = if write.removes() { &mut removals } else { &mut puts };
-            list.push((shard, Change { db: key.db, key: bytes.to_vec(), write }));
-        }
-        // Nothing is removed anywhere before everything is stored: a full shard must not cost the source.
-        if puts.is_empty() {
-            std::mem::swap(&mut puts, &mut removals);
-        }
-        Some(self.apply_round(command, bytes, puts, removals))
-    }
-
-    /// Has the shards make changes; `removals` are made in a round of their own after them.
-    fn apply_round(
-        &mut self,
-        command: usize,
-        reply: Vec<u8>,
-        changes: Vec<(u16, Change)>,
-        removals: Vec<(u16, Change)>,
-    ) -> Messages {
-        let mut by_shard: Vec<Vec<Change>> = self.answers.iter().map(|_| Vec::new()).collect();
-        for (shard, change) in changes {
-            by_shard[shard as usize].push(change);
-        }
-        self.round = Round::Apply { command, reply, removals };
-        let messages: Messages = by_shard
-            .into_iter()
-            .enumerate()
-            .filter(|(_, changes)| !changes.is_empty())
-            .map(|(shard, changes)| {
-                (shard as u16, ToShard::Work { work: Work::Apply(changes), release: false })
-            })
-            .collect();
-        self.waiting = messages.len();
-        self.release_with(messages)
+        let writes = decided.unwrap_or_else(|fault| {
+            reply.truncate(0);
+            fault.write(&mut reply);
+            Vec::new()
+        });
+        self.make_writes(command, &keys, bytes, writes, scope.shared)
     }
 }
 

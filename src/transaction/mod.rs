@@ -28,6 +28,11 @@
 //! was refused, are never refused again. No circle of waiting exists (`shard::locks` has the argument), lines
 //! are served in order of arrival, and no command starts anew twice.
 //!
+//! # Those who wait for a key to hold something
+//!
+//! A blocking command that found nothing stands in line on its shards before it gives its keys back. How it is served
+//! later, and why nobody waits for ever with a key in hand, is stated where that is done (`core::blocking`).
+//!
 //! # Who does what
 //!
 //! [`coordinator::Transaction`] is a state machine on the core of the client's connection. It takes
@@ -39,10 +44,12 @@ pub mod parts;
 pub mod plan;
 pub mod serve;
 
+use crate::command::sort::Lookup;
 use crate::command::{Asker, Fault, Gathered, Outcome, Write};
 use crate::protocol::Proto;
 use crate::session::{Queued, Watched};
 use crate::shard::locks::{Manner, Mode};
+use crate::shard::waiters::{Awaited, Waiter};
 use std::sync::Arc;
 
 /// Names one command under way: where it is coordinated, its slot there, its number.
@@ -102,6 +109,15 @@ pub enum Work {
     Calls(Vec<PartCall>),
     /// Copies of items.
     Gather(Vec<Wanted>),
+    /// Values that lie in other keys, of this logical database.
+    Find {
+        /// The database.
+        db: u8,
+        /// What is wanted.
+        lookups: Vec<Lookup>,
+        /// Reads count as use.
+        touch: bool,
+    },
     /// Changes. Nothing is removed if something could not be stored.
     Apply(Vec<Change>),
     /// Keep these parts of a spread command, find room for them, and vote.
@@ -114,6 +130,13 @@ pub enum Work {
     Watch(Vec<Watched>),
     /// Has any of these watched keys been touched since that moment?
     Look(Vec<(Watched, u64)>),
+    /// A blocking command found nothing: it stands in line for these keys, each with its place among the arguments.
+    Await {
+        /// Whose it is.
+        waiter: Waiter,
+        /// The keys.
+        places: Vec<(Awaited, u32)>,
+    },
     /// A question to every core.
     Ask {
         /// Row of the command.
@@ -175,6 +198,10 @@ pub enum Answer {
     Watched(u64),
     /// To `Work::Look`.
     Touched(bool),
+    /// To `Work::Find`, one per value.
+    Found(Vec<Option<Vec<u8>>>),
+    /// To `Work::Await`.
+    Standing,
     /// To `Work::Ask`.
     Asked(Vec<u8>),
     /// To parts that write, and to `Work::Prepare`.

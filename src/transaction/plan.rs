@@ -1,7 +1,7 @@
 //! Which keys a command touches, how it holds them, and which shards own them.
 
 use crate::command::table::TABLE;
-use crate::command::{Command, Fault, Handler, KeyRef, flag};
+use crate::command::{Command, Fault, Handler, KeyRef, flag, sort};
 use crate::protocol::Args;
 use crate::session::Queued;
 use crate::shard::locks::Mode;
@@ -18,6 +18,7 @@ pub fn keys_of(
     keys.clear();
     match command.handler {
         Handler::Hops(hops) => (hops.keys)(args, db, databases, keys),
+        Handler::Sort => sort::keys(command, args, db, keys),
         Handler::Shard(_) | Handler::Meta(_) | Handler::Spread { .. } => {
             keys.extend(command.keys.positions(args.len()).map(|arg| KeyRef { arg, db, value: true }));
             Ok(())
@@ -104,6 +105,8 @@ impl Claims {
         }
         let mut keys = Vec::new();
         let args = request.args();
+        // Which other keys it needs is known when it is too late to claim them.
+        self.everything |= sort::looks_up(command, args);
         let mode = mode_of(command);
         if keys_of(command, args, 0, databases, &mut keys).is_ok() {
             keys.iter().for_each(|key| self.add(shared, &args[key.arg], mode));

@@ -2,6 +2,7 @@
 
 use super::{Answer, Change, PartCall, PartReply, Wanted, Work};
 use crate::command::run::{self, run_here};
+use crate::command::sort::Lookup;
 use crate::command::table::TABLE;
 use crate::command::{Call, Fault, Gathered, Handler, Local};
 use crate::protocol::Reply;
@@ -19,10 +20,23 @@ pub fn work(local: &mut Local<'_>, work: Work) -> Answer {
         Work::Gather(wanted) => {
             Answer::Gathered(wanted.iter().map(|w| gather(local.shard, hasher, w)).collect())
         }
+        Work::Find { db, lookups, touch } => {
+            let find = |lookup: &Lookup| {
+                let key = key(local.shard, hasher, db, &lookup.key);
+                lookup.find(local.shard, &key, touch)
+            };
+            Answer::Found(lookups.iter().map(find).collect())
+        }
         Work::Apply(changes) => Answer::Applied(apply(local.shard, hasher, changes)),
         Work::Watch(keys) => Answer::Watched(watch(local.shard, hasher, &keys)),
         Work::Look(keys) => Answer::Touched(keys.iter().any(|w| is_touched(local.shard, hasher, w))),
         Work::Prepare(_) | Work::Go | Work::Forget => unreachable!("the core keeps parts"),
+        Work::Await { waiter, places } => {
+            places
+                .iter()
+                .for_each(|(awaited, argument)| local.shard.stand_in_line(waiter, awaited, *argument));
+            Answer::Standing
+        }
         Work::Ask { row, request, asker } => {
             let Handler::Every(every) = TABLE.row(row).handler else {
                 unreachable!("only commands to every core ask")

@@ -2,6 +2,7 @@
 //! move as a seed decides. `LARDER_SEED` replays one,
 //! `LARDER_SEED_TIMES=10` runs ten times as many.
 
+mod blocking;
 mod driver;
 mod pressure;
 mod script;

@@ -31,6 +31,7 @@ pub use reassign::NotReassigned;
 pub use stage::Staged;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+pub use watch::Arrived;
 pub use witness::Evicted;
 use witness::Witness;
 

@@ -2,6 +2,9 @@
 //!
 //! While nobody watches, a change costs one branch for this. A watched key is known by its hash with the database mixed in, 64 bits
 //! whose seeds are secret; its bytes are kept for the moments at which whole databases change places.
+//!
+//! Some of these keys are *awaited*: whoever waits for them wants to be told, and does not ask. Changes of such keys are
+//! collected, each key once, until somebody takes them.
 
 use super::Store;
 use crate::hash::{Key, slot_hash};
@@ -37,6 +40,19 @@ struct Watch {
     watchers: u32,
     /// The moment of the last change.
     touched: u64,
+    /// How many of the watchers await it.
+    awaited: u32,
+    /// It is among `Watches::arrived`.
+    arrived: bool,
+}
+
+/// An awaited key that something has happened to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its database, as the store numbers them.
+    pub db: u8,
+    /// The key.
+    pub key: Box<[u8]>,
 }
 
 /// Watched keys, by hash.
@@ -45,6 +61,8 @@ pub(crate) struct Watches {
     keys: HashMap<u64, Watch, BuildHasherDefault<Same>>,
     /// Counts changes of watched keys.
     moment: u64,
+    /// Awaited keys that were touched, in that order, by the hash that they had then.
+    arrived: Vec<u64>,
 }
 
 impl Watches {
@@ -53,6 +71,10 @@ impl Watches {
         if let Some(watch) = self.keys.get_mut(&hash) {
             self.moment += 1;
             watch.touched = self.moment;
+            if watch.awaited > 0 && !watch.arrived {
+                watch.arrived = true;
+                self.arrived.push(hash);
+            }
         }
     }
 
@@ -87,7 +109,15 @@ impl Store {
     /// Begins to watch a key for somebody; what is dead goes first. Returns the moment to ask `touched_since` for.
     pub fn watch(&mut self, key: &Key, now_ms: u64) -> u64 {
         self.reclaim(key, now_ms);
-        let fresh = || Watch { db: key.db, key: key.bytes.into(), hash: key.hash, watchers: 0, touched: 0 };
+        let fresh = || Watch {
+            db: key.db,
+            key: key.bytes.into(),
+            hash: key.hash,
+            watchers: 0,
+            touched: 0,
+            awaited: 0,
+            arrived: false,
+        };
         let watch = self.watches.keys.entry(key.slot_hash()).or_insert_with(fresh);
         watch.watchers += 1;
         if watch.watchers == 1 {
@@ -110,6 +140,37 @@ impl Store {
             self.watches.keys.shrink_to(16);
         }
         self.charge(-WATCH_BYTES - key.bytes.len() as i64);
+    }
+
+    /// Begins to watch a key for somebody who awaits it.
+    pub fn begin_await(&mut self, key: &Key, now_ms: u64) {
+        self.watch(key, now_ms);
+        self.watches.keys.get_mut(&key.slot_hash()).expect("it is watched").awaited += 1;
+    }
+
+    /// Ends one such watch.
+    pub fn end_await(&mut self, key: &Key) {
+        if let Some(watch) = self.watches.keys.get_mut(&key.slot_hash()) {
+            watch.awaited -= 1;
+            self.unwatch(key);
+        }
+    }
+
+    /// Something has happened to awaited keys since they were last taken.
+    #[inline]
+    pub fn has_arrived(&self) -> bool {
+        !self.watches.arrived.is_empty()
+    }
+
+    /// These keys, in the order in which they were touched first. What has become of each is to be seen in the store.
+    pub fn take_arrived(&mut self) -> Vec<Arrived> {
+        let arrived = std::mem::take(&mut self.watches.arrived);
+        let known = arrived.into_iter().filter_map(|hash| {
+            let watch = self.watches.keys.get_mut(&hash).filter(|watch| watch.arrived)?;
+            watch.arrived = false;
+            Some(Arrived { db: watch.db, key: watch.key.clone() })
+        });
+        known.collect()
     }
 
     /// Whether a watched key was stored, changed, removed, evicted, has died, or has come to be another database's since
@@ -167,7 +228,13 @@ impl Store {
 
     fn put_watches(&mut self, watches: Vec<Watch>, db: u8) {
         for watch in watches {
-            self.watches.keys.insert(slot_hash(watch.hash, db), Watch { db, ..watch });
+            let hash = slot_hash(watch.hash, db);
+            // What comes with the other database may be what somebody waits for.
+            let arrived = watch.awaited > 0;
+            if arrived {
+                self.watches.arrived.push(hash);
+            }
+            self.watches.keys.insert(hash, Watch { db, arrived, ..watch });
         }
     }
 

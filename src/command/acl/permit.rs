@@ -5,7 +5,7 @@ use crate::acl::log::Reason;
 use crate::acl::{Denied, Selector, User, need};
 use crate::command::server::keyflags::{KeySpec, specs, used_as};
 use crate::command::table::TABLE;
-use crate::command::{Command, Fault, Keys, Local, flag};
+use crate::command::{Command, Fault, Keys, Local, flag, sort};
 use crate::protocol::Args;
 use crate::session::SessionId;
 use std::borrow::Cow;
@@ -79,6 +79,11 @@ fn refusal(
             if let Some(place) = place {
                 return Some(Denied::Key(place));
             }
+        }
+        let stored = sort::destination(command, args);
+        let refused = stored.filter(|at| !selector.allows_key(&args[*at], need::WRITE));
+        if let Some(place) = refused.or_else(|| sort::pattern(command, args)) {
+            return Some(Denied::Key(place));
         }
     }
     if !selector.has_all_channels() {

@@ -1,10 +1,9 @@
 //! The `CLIENT` container, and those of its subcommands that are about the client itself.
 
-use super::{kill, list, pause};
+use super::{kill, list, pause, unblock};
 use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, flag, help};
 use crate::protocol::{Args, Reply};
 use crate::session::ReplyMode;
-use crate::text::parse_i64;
 
 /// The commands of this container.
 pub static ROWS: &[Command] = &[Command {
@@ -90,7 +89,14 @@ static SUBS: &[Command] = &[
     ),
     Command {
         complexity: "O(log N) for N connected clients",
-        ..row("client|unblock", -3, ADMIN, "5.0.0", "Ends another client's wait.", Handler::Session(unblock))
+        ..row(
+            "client|unblock",
+            -3,
+            ADMIN,
+            "5.0.0",
+            "Ends another client's wait.",
+            Handler::Every(unblock::UNBLOCK),
+        )
     },
     row(
         "client|getredir",
@@ -230,26 +236,6 @@ fn no_evict(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>
 fn no_touch(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     context.session().no_touch = on_or_off(&args[2])?;
     reply.ok();
-    Ok(Outcome::READ)
-}
-
-/// No command waits for anything yet, so nobody can be woken.
-fn unblock(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    match args.get(3) {
-        _ if args.len() > 4 => {
-            return Err(Fault::text(
-                "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.",
-            ));
-        }
-        Some(reason)
-            if !reason.eq_ignore_ascii_case(b"timeout") && !reason.eq_ignore_ascii_case(b"error") =>
-        {
-            return Err(Fault::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
-        }
-        _ => {}
-    }
-    parse_i64(&args[2]).ok_or(Fault::NotInteger)?;
-    reply.int(0);
     Ok(Outcome::READ)
 }
 

@@ -167,6 +167,7 @@ fn flags(session: &Session) -> String {
     let all = [
         (session.monitor, 'O'),
         (session.multi.is_some(), 'x'),
+        (session.blocked, 'b'),
         (session.doomed, 'c'),
         (session.unix, 'U'),
         (session.readonly, 'r'),

@@ -1,11 +1,12 @@
 //! What a client says about itself and its connection: `PING`, `SELECT`, `QUIT` and `RESET` here, who it is
-//! and which protocol it speaks in `hello`, the `CLIENT` container in `client`, `list`, `kill` and `pause`.
+//! and which protocol it speaks in `hello`, the `CLIENT` container in `client`, `list`, `kill`, `pause` and `unblock`.
 
 pub mod client;
 pub mod hello;
 mod kill;
 pub(crate) mod list;
 mod pause;
+mod unblock;
 
 use super::{Command, Context, Effect, Fault, Handler, Keys, Outcome, SessionFn, flag};
 use crate::protocol::{Args, Proto, Reply};

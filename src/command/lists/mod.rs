@@ -1,9 +1,10 @@
-//! Lists: their ends (`ends`), places and ranges in them (`places`), and elements that go from one to another or come
-//! from the first of several (`moves`).
+//! Lists: their ends (`ends`), places and ranges in them (`places`), elements that go from one to another or come
+//! from the first of several (`moves`), and the same for those who wait until there is one (`blocking`).
 //!
 //! Keys of another kind are refused with `WRONGTYPE`, before or after wrong arguments as Redis does it. What a list
 //! is made of belongs to `shard::collections`.
 
+pub mod blocking;
 pub mod ends;
 pub mod moves;
 pub mod places;

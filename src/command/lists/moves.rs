@@ -6,6 +6,7 @@ use crate::command::collections::put;
 use crate::command::{Command, DecideFn, Fault, Gathered, Handler, Hops, KeyRef, Keys, Write, flag};
 use crate::data::list::End;
 use crate::protocol::{Args, Reply};
+use crate::shard::collections::list::ListView;
 use crate::shard::{Key, Shard};
 use crate::text::{Digits, parse_i64};
 
@@ -53,7 +54,7 @@ const fn row(
 // -- which keys
 
 /// The value of the destination is not needed: what is added goes to its end.
-fn two_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
+pub(super) fn two_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
     keys.push(KeyRef { arg: 1, db, value: true });
     if args[1] != args[2] {
         keys.push(KeyRef { arg: 2, db, value: false });
@@ -68,7 +69,7 @@ fn move_keys(args: Args<'_>, db: u8, databases: u8, keys: &mut Vec<KeyRef>) -> R
 }
 
 /// How many keys `LMPOP` has, from which end it pops, and how many elements.
-fn counted(args: Args<'_>) -> Result<(usize, End, usize), Fault> {
+pub(super) fn counted(args: Args<'_>) -> Result<(usize, End, usize), Fault> {
     let positive = |text: &[u8], fault: &'static str| {
         let number = parse_i64(text).filter(|number| *number > 0);
         number.and_then(|number| usize::try_from(number).ok()).ok_or(Fault::text(fault))
@@ -113,7 +114,13 @@ fn rpoplpush(
     go(found, End::Back, End::Front, reply)
 }
 
-fn go(found: &[Option<Gathered>], from: End, to: End, reply: &mut Reply<'_>) -> Result<Vec<Write>, Fault> {
+/// Moves an element; replies it, or null.
+pub(super) fn go(
+    found: &[Option<Gathered>],
+    from: End,
+    to: End,
+    reply: &mut Reply<'_>,
+) -> Result<Vec<Write>, Fault> {
     let Some(source) = &found[0] else {
         reply.null();
         return Ok(Vec::new());
@@ -145,13 +152,20 @@ fn lmpop(
     _: u64,
     reply: &mut Reply<'_>,
 ) -> Result<Vec<Write>, Fault> {
+    pop_counted(args, found, reply)
+}
+
+/// `LMPOP`, from its number of keys on.
+pub(super) fn pop_counted(
+    args: Args<'_>,
+    found: &[Option<Gathered>],
+    reply: &mut Reply<'_>,
+) -> Result<Vec<Write>, Fault> {
     let (_, end, count) = counted(args)?;
-    let first = found.iter().enumerate().find_map(|(key, item)| Some((key, item.as_ref()?)));
-    let Some((key, source)) = first else {
+    let Some((key, list)) = first_list(found)? else {
         reply.null_array();
         return Ok(Vec::new());
     };
-    let list = source.list()?;
     let count = count.min(list.len());
     reply.array(2);
     reply.bulk(&args[2 + key]);
@@ -160,8 +174,14 @@ fn lmpop(
     Ok(vec![pop(key, end, count)])
 }
 
+/// The first key that there is, and its list.
+pub(super) fn first_list(found: &[Option<Gathered>]) -> Result<Option<(usize, ListView<'_>)>, Fault> {
+    let first = found.iter().enumerate().find_map(|(key, item)| Some((key, item.as_ref()?)));
+    first.map(|(key, item)| Ok((key, item.list()?))).transpose()
+}
+
 /// Takes so many elements off an end.
-fn pop(key: usize, end: End, count: usize) -> Write {
+pub(super) fn pop(key: usize, end: End, count: usize) -> Write {
     let edit = if end == End::Front { pop_front } else { pop_back };
     Write::Edit { key, edit, with: count.to_ne_bytes().to_vec(), removes: true }
 }

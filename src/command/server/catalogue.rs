@@ -3,7 +3,7 @@
 use super::keyflags::{KeySpec, specs, used_as};
 use super::{Done, help, row};
 use crate::command::table::{Found, TABLE};
-use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, acl, flag, syntax};
+use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, acl, flag, sort, syntax};
 use crate::protocol::{Args, Reply};
 use crate::text::glob_matches_nocase;
 
@@ -242,6 +242,7 @@ fn getkeys(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Do
     if command.is(flag::MOVABLEKEYS) {
         places = specs(command).iter().map(|spec| spec.places(args)).collect::<Result<Vec<_>, _>>()?.concat();
     }
+    places.extend(sort::destination(command, args));
     reply.array(places.len());
     places.iter().for_each(|place| reply.bulk(&args[*place]));
     Ok(Outcome::READ)
@@ -255,6 +256,7 @@ fn getkeysandflags(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_
         let places = spec.places(args)?;
         keys.extend(places.into_iter().map(|place| (place, used_as(command, args, &spec))));
     }
+    keys.extend(sort::destination(command, args).map(|place| (place, &["OW", "update"][..])));
     reply.array(keys.len());
     for (place, flags) in keys {
         reply.array(2);

@@ -195,6 +195,11 @@ pub(super) static LINES: &[(&str, &str)] = &[
     ("lmove", "source destination wherefrom:(LEFT|RIGHT) whereto:(LEFT|RIGHT)"),
     ("rpoplpush", "source destination"),
     ("lmpop", "numkeys key... where:(LEFT|RIGHT) [COUNT count]"),
+    ("blpop", "key... timeout"),
+    ("brpop", "key... timeout"),
+    ("blmove", "source destination wherefrom:(LEFT|RIGHT) whereto:(LEFT|RIGHT) timeout"),
+    ("brpoplpush", "source destination timeout"),
+    ("blmpop", "timeout numkeys key... where:(LEFT|RIGHT) [COUNT count]"),
 
     // Sets.
     ("sadd", "key member..."),
@@ -235,6 +240,8 @@ pub(super) static LINES: &[(&str, &str)] = &[
     ("copy", "source destination [DB destination-db] [REPLACE]"),
     ("move", "key db"),
     ("keys", "pattern"),
+    ("sort", "key [BY by-pattern] [LIMIT (offset count)] [GET get-pattern...] order:[ASC|DESC] [ALPHA] [STORE destination]"),
+    ("sort_ro", "key [BY by-pattern] [LIMIT (offset count)] [GET get-pattern...] order:[ASC|DESC] [ALPHA]"),
     ("scan", "cursor [MATCH pattern] [COUNT count] [TYPE type]"),
     ("randomkey", ""),
     ("object", ""),

@@ -178,3 +178,22 @@ fn the_table_equals_its_twin() {
     under_way.into_iter().for_each(|id| drop(released(&mut locks, id)));
     assert!(locks.is_idle() && locks.lines.len() == 1 && locks.places.len() == 0);
 }
+
+#[test]
+fn a_held_key_lets_others_wait_and_a_try_waits_for_nobody() {
+    let mut locks = Locks::default();
+    let held = locks.hold(7 << 20);
+    assert!(locks.is_held_by(held, 7 << 20) && !locks.is_held_by(held, 8 << 20));
+    assert!(!locks.permits(&[(7 << 20, Mode::Shared)]) && locks.permits(&[(8 << 20, Mode::Exclusive)]));
+    assert_eq!(locks.claim(5, Manner::AtOnce, Some(&[(7 << 20, Mode::Exclusive)])), Claimed::Waits);
+    assert_eq!(locks.claim(6, Manner::Try, Some(&[(7 << 20, Mode::Exclusive)])), Claimed::Refused);
+    assert_eq!(locks.claim(7, Manner::Try, Some(&[(8 << 20, Mode::Exclusive)])), Claimed::Granted);
+    assert!(locks.is_held_by(7, 8 << 20) && !locks.is_held_by(5, 7 << 20));
+    let mut granted = Vec::new();
+    locks.release(held, &mut granted);
+    assert_eq!(granted, [5]);
+    assert!(locks.is_held_by(5, 7 << 20));
+    locks.release(5, &mut granted);
+    locks.release(7, &mut granted);
+    assert!(locks.is_idle());
+}

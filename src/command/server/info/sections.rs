@@ -95,9 +95,9 @@ pub(super) fn clients(scene: &Scene<'_, '_>, text: &mut String) {
         "maxclients": scene.number(Name::Maxclients),
         "client_recent_max_input_buffer": 0,
         "client_recent_max_output_buffer": 0,
-        "blocked_clients": 0,
+        "blocked_clients": scene.sum(Counter::Blocked),
         "tracking_clients": 0,
-        "clients_in_timeout_table": 0,
+        "clients_in_timeout_table": scene.sum(Counter::BlockedWithDeadline),
     );
 }
 
