@@ -1,8 +1,8 @@
 //! All commands in one table, and the way from a name to its row.
 
 use super::{
-    Command, acl, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, strings,
-    transactions,
+    Command, acl, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, sorted,
+    strings, transactions,
 };
 use crate::metrics::FAMILIES_MAX;
 use crate::protocol::Args;
@@ -34,6 +34,11 @@ static FAMILIES: &[&[Command]] = &[
     sets::members::ROWS,
     sets::chance::ROWS,
     sets::combine::ROWS,
+    sorted::members::ROWS,
+    sorted::ranges::ROWS,
+    sorted::pops::ROWS,
+    sorted::chance::ROWS,
+    sorted::combine::ROWS,
     keys::existence::ROWS,
     keys::ttl::ROWS,
     keys::deadline::ROWS,

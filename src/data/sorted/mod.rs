@@ -78,6 +78,8 @@ fn with_room<T: Copy>(elements: &Vec<T>) -> Vec<T> {
 pub struct Sorted {
     leaves: Vec<Leaf>,
     free_leaves: Vec<u32>,
+    /// Boxed, so that the list grows without moving more than their addresses.
+    #[allow(clippy::vec_box)]
     nodes: Vec<Box<Node>>,
     free_nodes: Vec<u32>,
     /// A leaf where `height` is 0, else a node.
@@ -211,7 +213,10 @@ impl Sorted {
         if old != score && !self.change_in_place(found, score) {
             let stays = self.kept_as(found);
             self.take(&probe, old);
-            let kept = stays.map_or(probe.packed, |number| Packed::elsewhere(number));
+            let kept = match stays {
+                Some(number) => Packed::elsewhere(number),
+                None => probe.packed,
+            };
             self.insert(&probe, &kept, score);
         }
     }

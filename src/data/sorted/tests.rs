@@ -7,8 +7,11 @@ fn hasher() -> Hasher {
     Hasher::new([1, 2, 3, 4])
 }
 
+/// A member and its score.
+type Entry = (Vec<u8>, f64);
+
 /// Members and scores, in order.
-fn entries(sorted: &Sorted) -> Vec<(Vec<u8>, f64)> {
+fn entries(sorted: &Sorted) -> Vec<Entry> {
     let mut found = Vec::new();
     sorted.walk(0, false, |member, score| {
         found.push((member.text(&mut Digits::default()).to_vec(), score));
@@ -18,8 +21,8 @@ fn entries(sorted: &Sorted) -> Vec<(Vec<u8>, f64)> {
 }
 
 /// The naive twin: a list that is sorted anew.
-fn in_order(twin: &BTreeMap<Vec<u8>, f64>) -> Vec<(Vec<u8>, f64)> {
-    let mut all: Vec<(Vec<u8>, f64)> = twin.iter().map(|(member, score)| (member.clone(), *score)).collect();
+fn in_order(twin: &BTreeMap<Vec<u8>, f64>) -> Vec<Entry> {
+    let mut all: Vec<Entry> = twin.iter().map(|(member, score)| (member.clone(), *score)).collect();
     all.sort_by(|one, other| one.1.total_cmp(&other.1).then_with(|| one.0.cmp(&other.0)));
     all
 }
@@ -146,7 +149,7 @@ proptest! {
                 }
                 Step::Ask(member, score, behind) => {
                     let all = in_order(&twin);
-                    let before = |so: &dyn Fn(&(Vec<u8>, f64)) -> bool| all.iter().filter(|one| so(one)).count();
+                    let before = |so: &dyn Fn(&Entry) -> bool| all.iter().filter(|one| so(one)).count();
                     let edge = Edge::Score { score, behind };
                     let expected = before(&|one| one.1 < score || (behind && one.1 == score));
                     prop_assert_eq!(sorted.count_before(&edge), expected);
