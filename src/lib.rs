@@ -71,9 +71,10 @@
 //!
 //! # Collections
 //!
-//! A small hash, set or list is the value of one item ([`data::entries`], [`data::ints`], [`data::list::run`]) and is
-//! changed in place; a grown one is a structure of its shard ([`data::table`], [`data::list`]) that the item holds the
-//! number of, counted to the byte and evicted as its item is. [`shard::collections`] is where both live.
+//! A small hash, set, list or sorted set is the value of one item ([`data::entries`], [`data::ints`],
+//! [`data::list::run`], [`data::sorted::small`]) and is changed in place; a grown one is a structure of its shard
+//! ([`data::table`], [`data::list`], [`data::sorted`]) that the item holds the number of, counted to the byte and evicted
+//! as its item is. [`shard::collections`] is where both live.
 //!
 //! # Access control
 //!

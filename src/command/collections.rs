@@ -167,19 +167,22 @@ fn distinct_spots(table: &Table, random: &mut Random, count: usize, now_ms: u64)
 }
 
 /// What a scan of a collection was asked for besides the cursor.
-struct Filter<'a> {
-    pattern: Option<&'a [u8]>,
+pub struct Filter<'a> {
+    /// What elements must match.
+    pub pattern: Option<&'a [u8]>,
     /// Elements to find before answering, at least 1.
-    count: usize,
-    with_values: bool,
+    pub count: usize,
+    /// What belongs to an element is answered behind it.
+    pub with_values: bool,
 }
 
 impl<'a> Filter<'a> {
-    fn parse(options: Args<'a>, hash: bool) -> Result<Filter<'a>, Fault> {
-        let mut filter = Filter { pattern: None, count: 10, with_values: hash };
+    /// Reads the options. `without` is the name of the one that leaves values out, where there are such.
+    pub fn parse(options: Args<'a>, without: Option<&[u8]>) -> Result<Filter<'a>, Fault> {
+        let mut filter = Filter { pattern: None, count: 10, with_values: without.is_some() };
         let mut at = 0;
         while let Some(option) = options.get(at) {
-            if hash && option.eq_ignore_ascii_case(b"novalues") {
+            if without.is_some_and(|name| option.eq_ignore_ascii_case(name)) {
                 filter.with_values = false;
                 at += 1;
                 continue;
@@ -208,7 +211,7 @@ pub fn scan(shard: &mut Shard, call: &Call<'_>, kind: Kind, reply: &mut Reply<'_
     match shard.read_collection(&call.key, kind, call.touch)? {
         None => cursor = 0,
         Some(view) => {
-            let filter = Filter::parse(call.args.from(3), kind == Kind::Hash)?;
+            let filter = Filter::parse(call.args.from(3), (kind == Kind::Hash).then_some(b"novalues"))?;
             let mut composed = Reply::new(&mut elements, proto);
             let mut digits = Digits::default();
             let mut visit = |entry: Entry<'_>| {

@@ -28,6 +28,7 @@ pub mod run;
 pub mod server;
 pub mod sets;
 pub mod sort;
+pub mod sorted;
 pub mod stores;
 pub mod strings;
 pub mod syntax;
@@ -41,6 +42,7 @@ use crate::clock::Now;
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Session, SessionId, Sessions};
 use crate::shard::collections::list::ListView;
+use crate::shard::collections::sorted::SortedView;
 use crate::shard::{Key, Kind, Meta, Payload, Shard, View};
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -135,6 +137,15 @@ impl Gathered {
     pub fn list(&self) -> Result<ListView<'_>, Fault> {
         self.is_list()?;
         Ok(ListView::of_payload(&self.value))
+    }
+
+    /// The sorted set that it is, or that it is none.
+    pub fn sorted(&self) -> Result<SortedView<'_>, Fault> {
+        if self.meta.kind == Kind::SortedSet {
+            Ok(SortedView::of_payload(&self.value))
+        } else {
+            Err(Fault::WrongType)
+        }
     }
 
     /// Refuses what is no list; the value may not be there.
@@ -450,7 +461,7 @@ pub struct Command {
     pub flags: u32,
     /// Where its keys lie.
     pub keys: Keys,
-    /// Redis's group: `string`, `generic`, `bitmap`, `hash`, `list`, `set`, `connection`, `server`, `transactions`.
+    /// Redis's group: `string`, `generic`, `bitmap`, `hash`, `list`, `set`, `sorted-set`, `connection`, `server`, `transactions`.
     pub group: &'static str,
     /// Redis version that brought it.
     pub since: &'static str,

@@ -2,7 +2,7 @@
 
 use super::{
     Command, acl, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, sort,
-    strings, transactions,
+    sorted, strings, transactions,
 };
 use crate::metrics::FAMILIES_MAX;
 use crate::protocol::Args;
@@ -35,6 +35,11 @@ static FAMILIES: &[&[Command]] = &[
     sets::members::ROWS,
     sets::chance::ROWS,
     sets::combine::ROWS,
+    sorted::members::ROWS,
+    sorted::ranges::ROWS,
+    sorted::pops::ROWS,
+    sorted::chance::ROWS,
+    sorted::combine::ROWS,
     keys::existence::ROWS,
     keys::ttl::ROWS,
     keys::deadline::ROWS,

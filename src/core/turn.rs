@@ -226,6 +226,8 @@ impl Core {
             set_entries: small(Name::SetMaxListpackEntries),
             set_value_bytes: small(Name::SetMaxListpackValue),
             list: Fill::of_parameter(parameters.number(Name::ListMaxListpackSize)),
+            sorted_entries: small(Name::ZsetMaxListpackEntries),
+            sorted_value_bytes: small(Name::ZsetMaxListpackValue),
         };
         self.slowlog.follow(parameters);
         self.time_all = self.slowlog.wants(999);

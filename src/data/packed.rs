@@ -120,6 +120,12 @@ impl<'a> Packed<'a> {
         Packed { head, head_bytes, body: b"" }
     }
 
+    /// Bytes that are no string of a client: what looks like an integer among them stays as it is.
+    #[inline]
+    pub fn opaque(bytes: &'a [u8]) -> Packed<'a> {
+        Packed::bytes(bytes)
+    }
+
     /// A string that is no integer.
     fn bytes(body: &'a [u8]) -> Packed<'a> {
         let mut head = [0; HEAD_BYTES_MAX];
@@ -179,9 +185,13 @@ impl<'a> Packed<'a> {
 /// Bytes of the element at the start of `run`.
 #[inline]
 pub fn skip(run: &[u8]) -> usize {
-    match run[0] {
-        0..TINY => 1,
-        tag @ TINY..SHORT => 1 + usize::from(tag - TINY),
+    let tag = run[0];
+    // Short strings, as most elements are.
+    if (TINY..SHORT).contains(&tag) {
+        return 1 + usize::from(tag - TINY);
+    }
+    match tag {
+        0..SHORT => 1,
         tag @ SHORT..SMALL_INT => 2 + short_length(tag, run[1]),
         SMALL_INT..=INT => 2,
         tag @ 240..LONG => 1 + usize::from(tag - INT),

@@ -161,6 +161,12 @@ parameters! {
     ListMaxListpackSize "list-max-listpack-size" ["list-max-ziplist-size"] LIVE,
         Kind::Integer { default: -2, min: i32::MIN as i64, max: i32::MAX as i64 },
         "Up to what size a list is kept in one piece, and the blocks of a longer one: -1 to -5 are 4 to 64 KiB, more than 0 are elements.";
+    ZsetMaxListpackEntries "zset-max-listpack-entries" ["zset-max-ziplist-entries"] LIVE,
+        Kind::Integer { default: 128, min: 0, max: i64::MAX },
+        "Members up to which a sorted set is kept in one piece.";
+    ZsetMaxListpackValue "zset-max-listpack-value" ["zset-max-ziplist-value"] LIVE,
+        Kind::Size { default: 64, min: 0, max: i64::MAX },
+        "Bytes of a member up to which its sorted set is kept in one piece.";
     Loglevel "loglevel" [] LIVE, Kind::Choice { default: 2, of: &["debug", "verbose", "notice", "warning", "nothing"] },
         "How much is logged.";
     Logfile "logfile" [] START, Kind::Text { default: "" },

@@ -119,7 +119,7 @@ fn filled(cores: u16) -> Process {
     for number in 0..3000u64 {
         let key = format!("key:{number}");
         let meta = Meta {
-            kind: if number.is_multiple_of(7) { Kind::SortedSet } else { Kind::String },
+            kind: if number.is_multiple_of(7) { Kind::Stream } else { Kind::String },
             client_flags: (number % 3) as u32 * 77,
             expire_at_ms: if number.is_multiple_of(5) { NOW.unix_ms + 1 + number } else { 0 },
             cas: number.is_multiple_of(11).then_some(number << 40),

@@ -8,10 +8,42 @@ pub type FloatDigits = [u8; 32];
 /// Whole numbers below this are written without asking the standard library: they have at most 15 digits.
 const WHOLE_MAX: f64 = 1e15;
 
+/// Whole numbers of no more characters are doubles without loss.
+const WHOLE_DIGITS_MAX: usize = 15;
+
 /// A double as Redis takes it for a score or an increment: as C's `strtod` reads it, hexadecimal ones and `inf`
 /// included, with nothing before or behind it. `None` for NaN, and for numbers so great or small that they
 /// would become infinite or zero.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    // Whole numbers of so few digits are exact; that there is a negative zero, the long way knows.
+    if text.len() <= WHOLE_DIGITS_MAX
+        && let Some(whole) = super::parse_i64(text)
+    {
+        return Some(whole as f64);
+    }
+    let Parsed { value, is_zero, named } = parse(text)?;
+    ((!value.is_infinite() || named) && (value != 0.0 || is_zero)).then_some(value)
+}
+
+/// A double as Redis takes it for an end of a range: what stands behind a zero byte is not looked at, blanks may stand
+/// before it, nothing at all is 0, and what is too great is infinite. `None` for NaN and what is no number.
+pub fn parse_lenient_f64(text: &[u8]) -> Option<f64> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    Some(parse(&text[blanks..])?.value)
+}
+
+/// What `strtod` makes of a text, and whether all of its digits are zeros, or it is no digits but the word for infinity.
+struct Parsed {
+    value: f64,
+    is_zero: bool,
+    named: bool,
+}
+
+fn parse(text: &[u8]) -> Option<Parsed> {
     let (negative, magnitude) = match text {
         [b'-', magnitude @ ..] => (true, magnitude),
         [b'+', magnitude @ ..] => (false, magnitude),
@@ -35,10 +67,10 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
             (std::str::from_utf8(magnitude).ok()?.parse::<f64>().ok()?, is_zero)
         }
     };
-    if value.is_nan() || (value.is_infinite() && !named) || (value == 0.0 && !is_zero) {
+    if value.is_nan() {
         return None;
     }
-    Some(if negative { -value } else { value })
+    Some(Parsed { value: if negative { -value } else { value }, is_zero, named })
 }
 
 /// `value * 2^exponent`.
@@ -244,6 +276,27 @@ mod tests {
             "\u{660}",
         ] {
             assert_eq!(parse_f64(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ends_of_ranges_are_read_with_liberties() {
+        for (text, value) in [
+            ("", 0.0),
+            ("\0x", 0.0),
+            (" \t\n1", 1.0),
+            ("1\0x", 1.0),
+            ("1e400", f64::INFINITY),
+            ("-1e400", f64::NEG_INFINITY),
+            ("1e-400", 0.0),
+            ("inf", f64::INFINITY),
+            ("0x10", 16.0),
+            ("2.5", 2.5),
+        ] {
+            assert_eq!(parse_lenient_f64(text.as_bytes()), Some(value), "{text:?}");
+        }
+        for text in [" ", "x", "1 ", "nan", "+", "-", " nan", "1x", "--1", "("] {
+            assert_eq!(parse_lenient_f64(text.as_bytes()), None, "{text:?}");
         }
     }
 

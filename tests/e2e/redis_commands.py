@@ -2,6 +2,8 @@
 
 import itertools
 
+import redis_sorted
+
 KEYS = [b"a", b"b", b"c", b"d", b"e", b"f", b"{t}1", b"{t}2", b"n1", b"n2", b"", b"\x00\xff\r\n", b"k" * 300]
 NUMBERS = [b"0", b"1", b"-1", b"10", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808"]
 NUMBERS += [b"", b"x", b" 1", b"1 ", b"01", b"+1", b"-0", b"1.5", b"99999999999999999999999"]
@@ -23,12 +25,13 @@ COUNTS = [b"0", b"1", b"-1", b"3", b"-3", b"5", b"1000", b"-1000", b"-9223372036
 PATTERNS = [b"*", b"?", b"[a-c]", b"[^a]", b"n*", b"\\a", b"{t}?", b"", b"[", b"[a", b"a\\", b"*****1", b"[c-a]"]
 
 
-class Generator:
+class Generator(redis_sorted.SortedSets):
     """Each call makes one command, or a transaction: a list of argument lists that stay together."""
 
     def __init__(self, dice, other_types=False):
         self.dice = dice
         self.other_types = other_types
+        self.indexes, self.counts = INDEXES, COUNTS
         # No two relative times are alike, so no comparison of expiries hangs on a millisecond.
         self.seconds = (1000 + (7919 * i) % 999983 for i in itertools.count(1))
         self.makers = [getattr(self, name) for name in dir(self) if name.startswith("make_")]
@@ -47,7 +50,8 @@ class Generator:
             # Not the name: what follows it may be another command's. Without its count SPOP takes what chance wants.
             if len(arguments) > 1 and arguments[0] != b"SPOP":
                 del arguments[self.dice.randrange(1, len(arguments))]
-        elif chance < 0.02:
+        elif chance < 0.02 and arguments[0] not in (b"ZRANK", b"ZREVRANK"):
+            # Those two take one argument more since Redis 7.2.
             arguments.insert(self.dice.randrange(1, len(arguments) + 1), self.dice.choice(NUMBERS))
         elif chance < 0.04:
             arguments[0] = bytes(self.dice.choice([byte, byte | 0x20]) for byte in arguments[0])

@@ -36,6 +36,13 @@ def list_of(count, form="element:%06d", name="RPUSH"):
     return [[name, "list", *command[2:]] for command in set_of(count, form)]
 
 
+def sorted_of(count, form="member:%06d", score=str):
+    """Members in an order that is not that of their scores."""
+    scattered = [number * 7919 % count for number in range(count)]
+    words = [word for number in scattered for word in (score(number), form % number)]
+    return [["ZADD", "sorted", *words[start : start + 200]] for start in range(0, len(words), 200)]
+
+
 def taken(running, commands):
     """Bytes that commands make a server use."""
     with resp.Client(running.connect()) as client:
@@ -57,6 +64,12 @@ def test_collections_take_less_memory_than_those_of_redis(start):
             ("a list", list_of(100_000), 1.0),
             ("a list that came from the left", list_of(100_000, "%d", "LPUSH"), 1.0),
             ("a list of long elements", [["RPUSH", "list", b"%05000d" % number] for number in range(2_000)], 1.0),
+            ("a sorted set", sorted_of(100_000), 0.8),
+            ("a sorted set of floats", sorted_of(100_000, score=lambda number: number / 7), 0.8),
+            ("a sorted set of integers", sorted_of(100_000, "%d"), 0.8),
+            ("a sorted set of long members", sorted_of(10_000, "%0300d"), 1.0),
+            ("small sorted sets", [["ZADD", f"sorted:{number}", *[word for at in range(10) for word in (at * number, f"member:{at}")]] for number in range(5_000)], 1.0),
+            ("small sorted sets of floats", [["ZADD", f"sorted:{number}", *[word for at in range(10) for word in (at / 7, at)]] for number in range(5_000)], 1.0),
             ("small lists", [["RPUSH", f"list:{number}", *range(10)] for number in range(5_000)], 1.0),
         ]:
             bytes_ours, bytes_theirs = taken(ours, commands), taken(theirs, commands)
@@ -92,6 +105,41 @@ def full_share(removal):
     return 150_000 if removal[0] == "LREM" else 1_300_000
 
 
+def test_what_a_sorted_set_took_comes_back_when_most_of_it_is_removed(start):
+    running = start(threads=3)
+    with resp.Client(running.connect()) as client:
+        for removal, left in [
+            (["UNLINK", "sorted"], 0),
+            (["ZREMRANGEBYRANK", "sorted", "10", "-1"], 10),
+            (["ZREMRANGEBYSCORE", "sorted", "(4", "99994"], 10),
+            (["ZPOPMAX", "sorted", "99999"], 1),
+            (["ZINTERSTORE", "sorted", "2", "sorted", "none"], 0),
+        ]:
+            client.call("DEL", "sorted")
+            call(client, sorted_of(100_000))
+            full = used_memory(client)
+            client.call(*removal)
+            server.eventually(f"{removal} gives the memory back", lambda: full - used_memory(client) > 2_500_000)
+            assert client.call("ZCARD", "sorted") == left
+
+
+def test_sorted_sets_move_between_shards(start):
+    running = start(threads=3)
+    with resp.Client(running.connect()) as client:
+        call(client, sorted_of(2_000))
+        for number in range(50):
+            popped = client.call("ZMPOP", "2", f"none:{number}", "sorted", "MIN")
+            assert popped == [b"sorted", [[b"member:%06d" % number, b"%d" % number]]]
+            assert client.call("ZRANGESTORE", f"part:{number}", "sorted", "0", "2") == 3
+            assert client.call("ZDIFF", "2", f"part:{number}", "sorted") == []
+            assert client.call("RENAME", "sorted", f"sorted:{number}") == b"OK"
+            assert client.call("COPY", f"sorted:{number}", "sorted") == 1
+            assert client.call("ZUNIONSTORE", f"sorted:{number}", "2", f"sorted:{number}", "sorted") == 1999 - number
+            assert client.call("ZSCORE", f"sorted:{number}", "member:001999") == b"3998"
+            assert client.call("DEL", f"sorted:{number}") == 1
+        assert client.call("ZRANGE", "sorted", "0", "-1") == [b"member:%06d" % number for number in range(50, 2000)]
+
+
 def test_lists_move_between_shards(start):
     running = start(threads=3)
     with resp.Client(running.connect()) as client:
@@ -111,11 +159,12 @@ def test_lists_move_between_shards(start):
 def test_a_scan_finds_all_that_stays_while_the_collection_changes(start):
     running = start(threads=3)
     with resp.Client(running.connect()) as client:
-        call(client, set_of(2000) + [["HSET", "hash", *command[2:]] for command in set_of(4000)])
+        call(client, set_of(2000) + [["HSET", "hash", *command[2:]] for command in set_of(4000)] + sorted_of(2000))
         stays = {b"member:%06d" % number for number in range(0, 2000, 2)}
         for name, key, change, members in [
             ("SSCAN", "set", lambda number: ["SREM", "set", f"member:{number:06}"], lambda reply: reply),
             ("HSCAN", "hash", lambda number: ["HDEL", "hash", f"member:{number:06}"], lambda reply: reply[::2]),
+            ("ZSCAN", "sorted", lambda number: ["ZREM", "sorted", f"member:{number:06}"], lambda reply: reply[::2]),
         ]:
             cursor, seen, number = b"0", set(), 1
             while True:
@@ -124,7 +173,10 @@ def test_a_scan_finds_all_that_stays_while_the_collection_changes(start):
                 if cursor == b"0":
                     break
                 call(client, [change(number + 2 * more) for more in range(20)])
-                call(client, [["SADD" if key == "set" else "HSETNX", key, f"new:{number}", *(["x"] if key == "hash" else [])]])
+                new = {"set": ["SADD", key, f"new:{number}"], "hash": ["HSETNX", key, f"new:{number}", "x"]}
+                # What stays gets other scores, which is no reason to be left out.
+                again = ["ZADD", key, "-1", f"new:{number}", *[word for more in range(0, 2000, 20) for word in (number, f"member:{more:06}")]]
+                call(client, [new.get(key, again)])
                 number += 40
             assert stays <= seen
 

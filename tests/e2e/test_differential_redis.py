@@ -78,8 +78,10 @@ DIFFERENCES = {
     # Which ones is chance.
     b"HRANDFIELD": count_of,
     b"SRANDMEMBER": count_of,
+    b"ZRANDMEMBER": count_of,
     b"HSCAN": any_of_type,
     b"SSCAN": any_of_type,
+    b"ZSCAN": any_of_type,
     # What one call returns is the server's choice; that all keys come is another test's.
     b"SCAN": any_of_type,
     # Whether a short string is int, embstr or raw depends in Redis on the commands that made it.

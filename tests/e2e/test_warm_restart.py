@@ -55,6 +55,8 @@ def fill(made):
         call("SADD", "set", 1, 2, "three")
         call("RPUSH", "list", 1, "two", "")
         call("RPUSH", "long list", *range(20_000))
+        call("ZADD", "sorted", 1.5, "a", "inf", "b", -7, "")
+        call("ZADD", "long sorted", *[word for number in range(5_000) for word in (number / 8, f"m{number}")])
     assert memcache(made, b"set flagged 12345 0 5\r\nhello\r\n", b"STORED\r\n") == b"STORED\r\n"
 
 
@@ -81,12 +83,15 @@ def check(made):
         assert call("PEXPIRETIME", "expires") == FAR_MS
         assert call("GET", "dies") is None
         assert call("GET", "large") == b"l" * (3 << 20)
-        assert call("DBSIZE") == 107
+        assert call("DBSIZE") == 109
         assert call("HGET", "hash", "field") == b"1"
         assert call("HPEXPIRETIME", "hash", "FIELDS", 1, "due") == [FAR_MS]
         assert sorted(call("SMEMBERS", "set")) == [b"1", b"2", b"three"]
         assert call("LRANGE", "list", 0, -1) == [b"1", b"two", b""]
         assert call("LRANGE", "long list", 0, -1) == [b"%d" % number for number in range(20_000)]
+        assert call("ZRANGE", "sorted", 0, -1, "WITHSCORES") == [b"", b"-7", b"a", b"1.5", b"b", b"inf"]
+        assert call("ZRANGE", "long sorted", 0, -1) == [b"m%d" % number for number in range(5_000)]
+        assert call("ZSCORE", "long sorted", "m4999") == b"624.875" and call("ZRANK", "long sorted", "m4999") == 4999
     assert memcache(made, b"get flagged\r\n").startswith(b"VALUE flagged 12345 5\r\nhello\r\n")
 
 
@@ -98,10 +103,10 @@ def test_the_next_process_has_everything_and_no_unique_comes_again(tmp_path, sto
         uniques = {key: unique(first, key) for key in (b"flagged", b"key:0", b"key:3")}
         first.process.popen.send_signal(stop)
         assert first.process.popen.wait(server.STOP_TIMEOUT_S) == 0
-        assert "307 items" in first.process.output() and path.stat().st_mode & 0o777 == 0o600
+        assert "309 items" in first.process.output() and path.stat().st_mode & 0o777 == 0o600
     # Other threads, other seeds.
     with larder(path, threads=3) as second:
-        assert "warm restart: 307 items" in second.process.output() and not path.exists()
+        assert "warm restart: 309 items" in second.process.output() and not path.exists()
         check(second)
         assert {key: unique(second, key) for key in uniques} == uniques
         for _ in range(20):

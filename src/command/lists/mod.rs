@@ -55,7 +55,7 @@ fn absolute(index: i64, len: usize) -> i64 {
 }
 
 /// A range with both ends in it, as start and length; `None` if nothing is in it.
-fn within(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
+pub(super) fn within(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
     let start = absolute(start, len).max(0);
     let stop = absolute(stop, len).min(len as i64 - 1);
     (start <= stop).then(|| (start as usize, (stop - start + 1) as usize))

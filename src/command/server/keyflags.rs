@@ -57,9 +57,15 @@ pub(crate) fn specs(command: &Command) -> Vec<KeySpec> {
     let one = |at, flags| KeySpec { first: at, last: 0, step: 1, counted: false, flags };
     let rest = |at, flags| KeySpec { first: at, last: -1, step: 1, counted: false, flags };
     match command.name {
-        "sintercard" => vec![KeySpec { counted: true, ..one(1, READ) }],
-        "lmpop" => vec![KeySpec { counted: true, ..one(1, TAKE) }],
-        "blmpop" => vec![KeySpec { counted: true, ..one(2, TAKE) }],
+        "sintercard" | "zunion" | "zinter" | "zdiff" | "zintercard" => {
+            vec![KeySpec { counted: true, ..one(1, READ) }]
+        }
+        "lmpop" | "zmpop" => vec![KeySpec { counted: true, ..one(1, TAKE) }],
+        "blmpop" | "bzmpop" => vec![KeySpec { counted: true, ..one(2, TAKE) }],
+        "zunionstore" | "zinterstore" | "zdiffstore" => {
+            vec![one(1, OVERWRITE), KeySpec { counted: true, ..one(2, READ) }]
+        }
+        "zrangestore" => vec![one(1, OVERWRITE), one(2, READ)],
         _ if first == 0 => Vec::new(),
         "rename" => vec![one(1, TAKE), one(2, OVERWRITE)],
         "renamenx" => vec![one(1, TAKE), one(2, INSERT)],
@@ -110,11 +116,13 @@ fn only_reads(args: Args<'_>) -> bool {
 
 fn flags(command: &Command) -> &'static [&'static str] {
     match command.name {
-        "llen" | "hexists" | "hlen" | "hstrlen" | "scard" | "sismember" => LOOK,
-        "hincrby" | "hincrbyfloat" => READ_AND_CHANGE,
+        "llen" | "hexists" | "hlen" | "hstrlen" | "scard" | "sismember" | "zcard" => LOOK,
+        "hincrby" | "hincrbyfloat" | "zincrby" => READ_AND_CHANGE,
         "hsetnx" | "sadd" | "lpush" | "rpush" | "lpushx" | "rpushx" | "linsert" => ADD,
-        "hdel" | "srem" | "lrem" | "ltrim" => DELETE,
-        "hgetdel" | "spop" | "lpop" | "rpop" | "blpop" | "brpop" => TAKE,
+        "hdel" | "srem" | "lrem" | "ltrim" | "zrem" | "zremrangebyrank" | "zremrangebyscore"
+        | "zremrangebylex" => DELETE,
+        "hgetdel" | "spop" | "lpop" | "rpop" | "blpop" | "brpop" | "zpopmin" | "zpopmax" | "bzpopmin"
+        | "bzpopmax" => TAKE,
         "strlen" | "exists" | "type" | "touch" | "watch" | "memory|usage" | "debug|object" => LOOK,
         name if name.starts_with("object|") => LOOK,
         "set" | "bitfield" => &["RW", "access", "update", "variable_flags"],

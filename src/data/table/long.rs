@@ -1,11 +1,12 @@
-//! Elements of a table that are too long to lie in its buckets: a block each, named by a number.
+//! Elements of a table, or members of a sorted set, that are too long to lie among others: a block each, named by a
+//! number.
 
 use super::block_bytes;
 use crate::data::packed::{Element, Packed};
 
 /// The blocks.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Long {
+pub(in crate::data) struct Long {
     /// Empty where a number is free.
     blocks: Vec<Box<[u8]>>,
     free: Vec<u32>,
@@ -14,7 +15,7 @@ pub(super) struct Long {
 
 impl Long {
     /// Keeps a string; gives what stands for it.
-    pub(super) fn put(&mut self, text: &[u8]) -> Packed<'static> {
+    pub(in crate::data) fn put(&mut self, text: &[u8]) -> Packed<'static> {
         self.block_bytes += block_bytes(text.len());
         let number = match self.free.pop() {
             Some(number) => {
@@ -34,7 +35,7 @@ impl Long {
 
     /// The string that an element stands for, if it is kept here.
     #[inline]
-    pub(super) fn get(&self, element: Element<'_>) -> Option<&[u8]> {
+    pub(in crate::data) fn get(&self, element: Element<'_>) -> Option<&[u8]> {
         match element {
             Element::Elsewhere(number) => Some(&self.blocks[number as usize]),
             _ => None,
@@ -42,7 +43,7 @@ impl Long {
     }
 
     /// Lets a string go.
-    pub(super) fn free(&mut self, number: u32) {
+    pub(in crate::data) fn free(&mut self, number: u32) {
         let gone = std::mem::take(&mut self.blocks[number as usize]);
         self.block_bytes -= block_bytes(gone.len());
         self.free.push(number);
@@ -52,7 +53,7 @@ impl Long {
     }
 
     /// Lets up to so many strings go, whatever stands for them. How many went.
-    pub(super) fn shed(&mut self, most: usize) -> usize {
+    pub(in crate::data) fn shed(&mut self, most: usize) -> usize {
         let kept = self.blocks.len().saturating_sub(most);
         let went = self.blocks.len() - kept;
         for gone in self.blocks.drain(kept..) {
@@ -63,7 +64,7 @@ impl Long {
 
     /// Memory that it takes.
     #[inline]
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::data) fn bytes(&self) -> usize {
         self.block_bytes
             + block_bytes(self.blocks.capacity() * size_of::<Box<[u8]>>())
             + block_bytes(self.free.capacity() * size_of::<u32>())

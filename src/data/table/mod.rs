@@ -17,7 +17,7 @@
 //! table entries like others, until [`Table::reap`] finds them; whoever reads says what time it is.
 
 pub(super) mod bucket;
-mod long;
+pub(super) mod long;
 #[cfg(test)]
 mod tests;
 mod walk;

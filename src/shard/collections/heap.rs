@@ -6,6 +6,7 @@
 //! makes a copy first. Structures that have no item left wait in a line and are taken apart in slices.
 
 use crate::data::list::List;
+use crate::data::sorted::Sorted;
 use crate::data::table::{Table, block_bytes};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub enum Structure {
     Table(Table),
     /// A list.
     List(List),
+    /// A sorted set.
+    Sorted(Box<Sorted>),
 }
 
 impl Structure {
@@ -25,6 +28,8 @@ impl Structure {
         match self {
             Structure::Table(table) => table.bytes(),
             Structure::List(list) => list.bytes(),
+            // The counts of the shared pointer, as the others count theirs.
+            Structure::Sorted(sorted) => sorted.bytes() + block_bytes(size_of::<Structure>() + 16),
         }
     }
 
@@ -33,6 +38,7 @@ impl Structure {
         match self {
             Structure::Table(table) => table.shed(blocks_max),
             Structure::List(list) => list.shed(blocks_max),
+            Structure::Sorted(sorted) => sorted.shed(blocks_max),
         }
     }
 
@@ -45,7 +51,7 @@ impl Structure {
     pub fn table(&self) -> &Table {
         match self {
             Structure::Table(table) => table,
-            Structure::List(_) => panic!("{NO_TABLE}"),
+            Structure::List(_) | Structure::Sorted(_) => panic!("{NO_TABLE}"),
         }
     }
 
@@ -54,7 +60,7 @@ impl Structure {
     pub fn table_mut(&mut self) -> &mut Table {
         match self {
             Structure::Table(table) => table,
-            Structure::List(_) => panic!("{NO_TABLE}"),
+            Structure::List(_) | Structure::Sorted(_) => panic!("{NO_TABLE}"),
         }
     }
 
@@ -63,7 +69,7 @@ impl Structure {
     pub fn list(&self) -> &List {
         match self {
             Structure::List(list) => list,
-            Structure::Table(_) => panic!("{NO_LIST}"),
+            Structure::Table(_) | Structure::Sorted(_) => panic!("{NO_LIST}"),
         }
     }
 
@@ -72,13 +78,32 @@ impl Structure {
     pub fn list_mut(&mut self) -> &mut List {
         match self {
             Structure::List(list) => list,
-            Structure::Table(_) => panic!("{NO_LIST}"),
+            Structure::Table(_) | Structure::Sorted(_) => panic!("{NO_LIST}"),
+        }
+    }
+
+    /// The sorted set that it is. Panics as `table` does.
+    #[inline]
+    pub fn sorted(&self) -> &Sorted {
+        match self {
+            Structure::Sorted(sorted) => sorted,
+            Structure::Table(_) | Structure::List(_) => panic!("{NO_SORTED}"),
+        }
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn sorted_mut(&mut self) -> &mut Sorted {
+        match self {
+            Structure::Sorted(sorted) => sorted,
+            Structure::Table(_) | Structure::List(_) => panic!("{NO_SORTED}"),
         }
     }
 }
 
 const NO_TABLE: &str = "the item of a hash or a set has a table";
 const NO_LIST: &str = "the item of a list has a list";
+const NO_SORTED: &str = "the item of a sorted set has a tree";
 
 impl std::fmt::Debug for Structure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

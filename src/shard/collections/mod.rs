@@ -1,6 +1,6 @@
-//! Collections in the store: what the item of a hash, a set or a list holds, and how it changes.
+//! Collections in the store: what the item of a hash, a set, a list or a sorted set holds, and how it changes.
 //!
-//! A small one is the value of its item (`data::entries`, `data::ints`, `data::list::run`) and is changed there: the item makes room and
+//! A small one is the value of its item (`data::entries`, `data::ints`, `data::list::run`, `data::sorted::small`) and is changed there: the item makes room and
 //! what is behind the place moves. One that grows past the limits of [`Limits`] becomes a structure of [`heap`]; its
 //! item then holds 16 bytes, the structure's number and the memory that it takes, so that eviction can weigh it, and
 //! every change writes them anew, which also gives the item its new version. Structures are counted in the store's
@@ -12,6 +12,7 @@
 //! | `hash` | changes of hashes, and deadlines of fields |
 //! | `set` | changes of sets |
 //! | `list` | lists, to be read and changed |
+//! | `sorted` | sorted sets, to be read and changed |
 //! | `heap` | the structures, and taking them apart in slices |
 //! | `due` | which hashes have fields that die |
 //!
@@ -23,6 +24,7 @@ mod hash;
 pub mod heap;
 pub mod list;
 mod set;
+pub mod sorted;
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +73,10 @@ pub struct Limits {
     pub set_value_bytes: usize,
     /// `list-max-listpack-size`.
     pub list: Fill,
+    /// `zset-max-listpack-entries`.
+    pub sorted_entries: usize,
+    /// `zset-max-listpack-value`.
+    pub sorted_value_bytes: usize,
 }
 
 impl Default for Limits {
@@ -82,6 +88,8 @@ impl Default for Limits {
             set_entries: 128,
             set_value_bytes: 64,
             list: Fill::of_parameter(-2),
+            sorted_entries: 128,
+            sorted_value_bytes: 64,
         }
     }
 }
@@ -104,6 +112,13 @@ pub enum Payload {
         /// How many.
         count: usize,
     },
+    /// The entries of a sorted set in order, each member once, as a run (`data::sorted::small`); likewise.
+    Scored {
+        /// The run.
+        run: Vec<u8>,
+        /// How many.
+        count: usize,
+    },
 }
 
 impl Payload {
@@ -111,7 +126,7 @@ impl Payload {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Payload::Bytes(bytes) => bytes,
-            Payload::Grown(_) | Payload::Members { .. } => b"",
+            Payload::Grown(_) | Payload::Members { .. } | Payload::Scored { .. } => b"",
         }
     }
 
@@ -137,7 +152,9 @@ impl Payload {
         match self {
             Payload::Bytes(bytes) => View::of_bytes(bytes, kind),
             Payload::Grown(structure) => View::Table(structure.table()),
-            Payload::Members { .. } => unreachable!("members are on their way into the store"),
+            Payload::Members { .. } | Payload::Scored { .. } => {
+                unreachable!("members are on their way into the store")
+            }
         }
     }
 }
@@ -326,7 +343,7 @@ impl Shard {
             _ if meta.kind != Kind::Hash => 0,
             Payload::Bytes(bytes) => Compact::new(bytes, true).due_ms(),
             Payload::Grown(structure) => structure.table().due_ms(),
-            Payload::Members { .. } => 0,
+            Payload::Members { .. } | Payload::Scored { .. } => 0,
         };
         match payload {
             Payload::Bytes(bytes) => self.store.put(key, &bytes, meta, now)?,
@@ -335,6 +352,7 @@ impl Shard {
                 None => self.install_grown(key, structure, meta)?,
             },
             Payload::Members { run, count } => self.install_members(key, &run, count, meta)?,
+            Payload::Scored { run, count } => self.install_scored(key, &run, count, meta)?,
         }
         self.note_due(key, due_ms);
         Ok(())
@@ -387,6 +405,10 @@ impl Shard {
                 list.runs().for_each(|(run, _)| bytes.extend_from_slice(run.0));
                 return bytes;
             }
+            Structure::Sorted(sorted) => {
+                sorted::write(sorted, &mut bytes);
+                return bytes;
+            }
         };
         let (mut digits, mut value_digits) = (Digits::default(), Digits::default());
         for entry in table.iter() {
@@ -402,7 +424,8 @@ impl Shard {
 
     /// Whether bytes are those of a grown collection of this kind.
     pub fn is_written(kind: Kind, bytes: &[u8]) -> bool {
-        matches!(kind, Kind::Hash | Kind::Set | Kind::List) && bytes.first() == Some(&WRITTEN)
+        matches!(kind, Kind::Hash | Kind::Set | Kind::List | Kind::SortedSet)
+            && bytes.first() == Some(&WRITTEN)
     }
 
     /// Takes a grown collection over from another process.
@@ -410,6 +433,10 @@ impl Shard {
         if meta.kind == Kind::List {
             let list = list::of_written(&bytes[1..], self.limits.list);
             return self.install_grown(key, Arc::new(Structure::List(list)), meta);
+        }
+        if meta.kind == Kind::SortedSet {
+            let sorted = sorted::of_run(self.store.hasher(), &bytes[1..]);
+            return self.install_grown(key, Arc::new(Structure::Sorted(Box::new(sorted))), meta);
         }
         let valued = meta.kind == Kind::Hash;
         let mut table = Table::new(self.store.hasher(), valued);
@@ -455,6 +482,7 @@ impl Shard {
         let table = match structure {
             Structure::Table(table) => table,
             Structure::List(list) => return list::small_form(list, limits.list),
+            Structure::Sorted(sorted) => return sorted::small_form(sorted, limits),
         };
         if kind == Kind::Set {
             if table.len() <= limits.set_ints {

@@ -5,14 +5,14 @@ use proptest::prelude::*;
 use slabs::{Hasher, Options, Policy, Store};
 use std::collections::{BTreeMap, BTreeSet};
 
-fn shard_with(options: &Options) -> Shard {
+pub(super) fn shard_with(options: &Options) -> Shard {
     let mut shard = Shard::new(Store::new(options).expect("a valid store"), 16);
     shard.now = Now { unix_ms: 1_577_836_800_000, mono_us: 0 };
     shard
 }
 
 /// A shard whose collections grow early, so that every change of form is met often.
-fn shard() -> Shard {
+pub(super) fn shard() -> Shard {
     let mut shard = shard_with(&Options { huge_pages: false, ..Options::default() });
     shard.limits = Limits {
         hash_entries: 6,
@@ -21,16 +21,18 @@ fn shard() -> Shard {
         set_entries: 7,
         set_value_bytes: 20,
         list: Fill { bytes: 60, entries: 9 },
+        sorted_entries: 7,
+        sorted_value_bytes: 20,
     };
     shard
 }
 
-fn key(bytes: &[u8]) -> Key<'_> {
+pub(super) fn key(bytes: &[u8]) -> Key<'_> {
     Key::new(&Hasher::new(Options::default().seeds), 0, bytes)
 }
 
 /// What the ledger counts is what there is.
-fn check_ledger(shard: &Shard, keys: &[&[u8]]) {
+pub(super) fn check_ledger(shard: &Shard, keys: &[&[u8]]) {
     let items = keys.iter().filter_map(|bytes| shard.store.peek(&key(bytes), shard.now_ms()));
     let held: usize = items
         .filter(|item| item.is_heap())
@@ -44,7 +46,7 @@ fn check_ledger(shard: &Shard, keys: &[&[u8]]) {
     assert_eq!(shard.store.ledger().heap, (held + lists) as u64);
 }
 
-fn shed_all(shard: &mut Shard) {
+pub(super) fn shed_all(shard: &mut Shard) {
     shard.collect_dropped();
     while shard.shed_structures(5) {}
     shard.count_heap();
@@ -84,7 +86,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
+pub(super) const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
 
 type Twin = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
 

@@ -1,0 +1,122 @@
+//! Members from the ends of a sorted set, removed and returned: of one, or of the first of several that has some.
+
+use super::{Shape, hop, row};
+use crate::command::collections::put;
+use crate::command::{Call, Command, Fault, Gathered, KeyRef, Keys, Outcome, Write, flag};
+use crate::protocol::{Args, Reply};
+use crate::shard::collections::sorted::SortedView;
+use crate::shard::{Key, Shard};
+use crate::text::parse_i64;
+
+const POP: &str = "O(log(N)*M) for M of N members";
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static ROWS: &[Command] = &[
+    row("zpopmin", -2, flag::WRITE | flag::FAST, "5.0.0", "Removes the members of a sorted set with the lowest scores and returns them.", POP, zpopmin),
+    row("zpopmax", -2, flag::WRITE | flag::FAST, "5.0.0", "Removes the members of a sorted set with the highest scores and returns them.", POP, zpopmax),
+    hop("zmpop", -4, flag::WRITE | flag::MOVABLEKEYS, Keys::NONE, "7.0.0", "Removes members of the first of several sorted sets that has some, and returns them.",
+        "O(K)+O(log(N)*M) for K keys and M of N members", counted_keys, zmpop),
+];
+
+/// Where the popped members of a set lie: the first of them in the order in which they are answered, and the lowest.
+fn places(set: &SortedView<'_>, count: usize, max: bool) -> (usize, usize) {
+    if max { (set.len().saturating_sub(1), set.len() - count) } else { (0, 0) }
+}
+
+fn pop(shard: &mut Shard, call: &Call<'_>, max: bool, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    if call.args.len() > 3 {
+        return Err(Fault::Syntax);
+    }
+    let count = match call.args.get(2) {
+        None => None,
+        Some(text) => Some(
+            parse_i64(text)
+                .and_then(|count| usize::try_from(count).ok())
+                .ok_or(Fault::text("ERR value is out of range, must be positive"))?,
+        ),
+    };
+    let set = shard.find_sorted(&call.key, call.touch)?;
+    let Some((set, taken)) = set.map(|set| (set, count.unwrap_or(1).min(set.len()))).filter(|one| one.1 > 0)
+    else {
+        reply.array(0);
+        return Ok(Outcome::READ);
+    };
+    // Without a count the one pair lies flat in RESP3 too.
+    let shape =
+        if count.is_some() { Shape::new(true, reply) } else { Shape { with_scores: true, pairs: false } };
+    shape.header(taken, reply);
+    let (first, lowest) = places(&set, taken, max);
+    set.range(first, taken, max, |member, score| shape.entry(member, score, reply));
+    shard.sorted_remove_range(&call.key, lowest, taken)?;
+    Ok(Outcome::CHANGED)
+}
+
+fn zpopmin(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    pop(shard, call, false, reply)
+}
+
+fn zpopmax(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+    pop(shard, call, true, reply)
+}
+
+/// How many keys `ZMPOP` has, whether it pops the highest scores, and how many members.
+fn counted(args: Args<'_>) -> Result<(usize, bool, usize), Fault> {
+    let positive = |text: &[u8], fault: &'static str| {
+        let number = parse_i64(text).filter(|number| *number > 0);
+        number.and_then(|number| usize::try_from(number).ok()).ok_or(Fault::text(fault))
+    };
+    let keys = positive(&args[1], "ERR numkeys should be greater than 0")?;
+    let end = keys.checked_add(2).and_then(|at| args.get(at)).ok_or(Fault::Syntax)?;
+    let max = end.eq_ignore_ascii_case(b"max");
+    if !max && !end.eq_ignore_ascii_case(b"min") {
+        return Err(Fault::Syntax);
+    }
+    let options = args.from(keys + 3);
+    let count = match options.get(0) {
+        None => 1,
+        Some(option) if option.eq_ignore_ascii_case(b"count") && options.len() > 1 => {
+            positive(&options[1], "ERR count should be greater than 0")?
+        }
+        Some(_) => return Err(Fault::Syntax),
+    };
+    if options.len() > 2 { Err(Fault::Syntax) } else { Ok((keys, max, count)) }
+}
+
+fn counted_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
+    let (count, ..) = counted(args)?;
+    keys.extend((2..2 + count).map(|arg| KeyRef { arg, db, value: true }));
+    Ok(())
+}
+
+fn zmpop(
+    args: Args<'_>,
+    found: &[Option<Gathered>],
+    _: u64,
+    reply: &mut Reply<'_>,
+) -> Result<Vec<Write>, Fault> {
+    let (_, max, count) = counted(args)?;
+    let first = found.iter().enumerate().find_map(|(key, item)| Some((key, item.as_ref()?)));
+    let Some((key, source)) = first else {
+        reply.null_array();
+        return Ok(Vec::new());
+    };
+    let set = source.sorted()?;
+    let count = count.min(set.len());
+    reply.array(2);
+    reply.bulk(&args[2 + key]);
+    reply.array(count);
+    let (first, lowest) = places(&set, count, max);
+    set.range(first, count, max, |member, score| {
+        reply.array(2);
+        put(reply, member);
+        reply.double(score);
+    });
+    let with = [lowest.to_ne_bytes(), count.to_ne_bytes()].concat();
+    Ok(vec![Write::Edit { key, edit: remove, with, removes: true }])
+}
+
+fn remove(shard: &mut Shard, key: &Key<'_>, with: &[u8]) -> Result<(), Fault> {
+    let (numbers, _) = with.as_chunks();
+    Ok(shard.sorted_remove_range(key, usize::from_ne_bytes(numbers[0]), usize::from_ne_bytes(numbers[1]))?)
+}
