@@ -50,6 +50,16 @@ pub enum Counter {
     OutputLimitDisconnections,
     /// Clients closed because of the requests that were kept for them.
     QueryLimitDisconnections,
+    /// Gauge: TLS clients whose handshake is over.
+    TlsConnections,
+    /// TLS handshakes that came to their end.
+    TlsHandshakes,
+    /// Of these, those that took up an earlier session.
+    TlsResumed,
+    /// TLS handshakes that failed.
+    TlsHandshakeErrors,
+    /// TLS connections that failed after their handshake.
+    TlsRecordErrors,
     /// Requests that went to another core.
     Hops,
     /// Mails sent to other cores.
@@ -135,6 +145,7 @@ pub enum Counter {
 /// Values of now; they have no beginning that could be reset.
 pub(super) const GAUGES: &[Counter] = &[
     Counter::Connections,
+    Counter::TlsConnections,
     Counter::Items,
     Counter::UsedBytes,
     Counter::PeakBytes,

@@ -5,6 +5,7 @@
 mod driver;
 mod pressure;
 mod script;
+mod secure;
 mod world;
 
 use driver::Dice;
