@@ -5,6 +5,10 @@
 //! into the output. A request that went to another core leaves a place in line; what is made behind it
 //! waits beside, until the places before it are filled.
 
+mod secure;
+
+pub use secure::Secure;
+
 use crate::limits::{
     HOPS_IN_FLIGHT_FIRST, HOPS_IN_FLIGHT_MAX, HOPS_IN_FLIGHT_MIN, OUTPUT_SOFT_BYTES, POOLED_BUFFER_BYTES_MAX,
 };
@@ -443,6 +447,8 @@ pub struct Connection {
     pub untaken_bytes: u64,
     /// When the first of the held bytes came, `mono_us`.
     pub held_since_us: u64,
+    /// TLS, where the client speaks it.
+    pub tls: Option<Box<Secure>>,
 }
 
 impl Connection {
@@ -475,6 +481,7 @@ impl Connection {
             over_soft_us: 0,
             untaken_bytes: u64::MAX,
             held_since_us: 0,
+            tls: None,
         }
     }
 
@@ -493,7 +500,7 @@ impl Connection {
     /// something has to be made of them first.)
     #[inline]
     pub fn receives_plain(&self) -> bool {
-        true
+        self.tls.is_none()
     }
 
     /// Requests that may be under way on other cores: so many that their replies fit into the output's bound,
@@ -589,6 +596,11 @@ impl Connection {
         if let Some(away) = &self.away {
             held.input += away.charged_bytes;
             held.arrived += away.arrived;
+        }
+        if let Some(secure) = &self.tls {
+            held.input += secure.input_bytes();
+            held.arrived += secure.stream.raw_len();
+            held.output += secure.output_bytes();
         }
         held
     }

@@ -47,6 +47,10 @@
 //! value's block as a piece between its bytes ([`pieces`]), which is sent from where it lies. Blocks have holders, so an
 //! item may go while its value is sent, and travel between cores as they are.
 //!
+//! A TLS client's bytes pass [`tls::Stream`] on their way in and out (`core::secure`): records are opened before the first
+//! step above and replies are sealed after the last, a step of a send at a time. Handshakes wait in a queue of their own,
+//! which gets a bounded share of a busy core.
+//!
 //! Memory for data is held to `maxmemory`. Buffers are counted beside it (`core::buffers`) and have bounds of
 //! their own; beyond those the clients with the most waiting are closed, and nobody's keys are evicted.
 //!
@@ -60,7 +64,7 @@
 //! |---|---|---|
 //! | 0 | `slabs` (workspace crate) | memory only: no I/O, no clock, no threads |
 //! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`], [`pieces`], [`seldom`] | plain values |
-//! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`acl`], [`reactor`] | not each other |
+//! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`acl`], [`tls`] (certificates, records), [`reactor`] | not each other |
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
 //! | 5 | [`mesh`] (mail), [`transaction`] (several shards) | command, shard |
@@ -120,6 +124,7 @@ pub mod shard;
 pub mod shared;
 pub mod slowlog;
 pub mod text;
+pub mod tls;
 pub mod transaction;
 pub mod users;
 pub mod version;

@@ -165,6 +165,29 @@ pub const HTTP_HEAD_MS: u64 = 5_000;
 /// How long an HTTP connection may rest between requests: longer than the pause between two scrapes.
 pub const HTTP_IDLE_MS: u64 = 75_000;
 
+/// How long a TLS handshake may take: some round trips of the slowest network. Who drips or keeps silent holds a
+/// connection that others need.
+pub const TLS_HANDSHAKE_MS: u64 = 10_000;
+
+/// How long one turn goes on with handshakes once this time is used up, microseconds: a handshake takes up to a
+/// millisecond of the core, and others wait meanwhile.
+pub const TLS_HANDSHAKES_US: u64 = 500;
+
+/// After handshakes the core is for others for so many times as long, if there are others: a storm of handshakes gets a
+/// fifth of it.
+pub const TLS_HANDSHAKES_REST: u64 = 4;
+
+/// Sealed bytes that are kept for a handshake which waits for its turn; beyond it reading is paused. Twice the longest
+/// message that TLS permits here.
+pub const TLS_RAW_BYTES: usize = 128 << 10;
+
+/// Bytes of replies that are sealed for one send: sealed bytes are a copy, so a large value is sealed in steps. Enough that a
+/// step costs more than the turn around it.
+pub const TLS_SEAL_BYTES: usize = 128 << 10;
+
+/// A certificate file that is longer is none.
+pub const TLS_FILE_BYTES_MAX: u64 = 1 << 20;
+
 /// One request in so many is looked at closely: its latency, its key. Such a look costs about 1,300 instructions,
 /// so that a request pays for a few of them.
 pub const SAMPLE_REQUESTS: u32 = 256;

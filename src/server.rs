@@ -2,7 +2,7 @@
 
 use crate::clock::Now;
 use crate::command::acl;
-use crate::core::{Core, DOOR_MEMCACHE, DOOR_RESP, Mail};
+use crate::core::{Core, DOOR_MEMCACHE, DOOR_RESP, DOOR_TLS_BIT, Mail};
 use crate::limits::MESH_RING_MAILS;
 use crate::logging::Log;
 use crate::mesh::Mesh;
@@ -81,6 +81,7 @@ pub fn run(parameters: Parameters, log: Log) -> Result<(), String> {
         shared.set_memcache_users(users);
     }
     set_acl(&shared)?;
+    shared.load_tls(started.unix_secs())?;
     announce(&shared, &given);
     let (ready, all_ready) = channel();
     let (mut threads, mut starts, mut feeds) = (Vec::new(), Vec::new(), Vec::new());
@@ -253,7 +254,14 @@ fn shard(boot: &Boot) -> Result<Shard, String> {
 fn listen(parameters: &Parameters, given: &Given) -> Result<Vec<(OwnedFd, Door)>, String> {
     let mut listeners = Vec::new();
     let backlog = parameters.number(Name::TcpBacklog) as u32;
-    for (name, door) in [(Name::Port, DOOR_RESP), (Name::MemcachePort, DOOR_MEMCACHE)] {
+    let with_tls = |door: Door| Door(door.0 | DOOR_TLS_BIT);
+    let main = |door| if parameters.number(Name::Tls) != 0 { with_tls(door) } else { door };
+    for (name, door) in [
+        (Name::Port, main(DOOR_RESP)),
+        (Name::MemcachePort, main(DOOR_MEMCACHE)),
+        (Name::TlsPort, with_tls(DOOR_RESP)),
+        (Name::TlsMemcachePort, with_tls(DOOR_MEMCACHE)),
+    ] {
         let port = parameters.number(name) as u16;
         if port == 0 || given.covers(name) {
             continue;
@@ -381,14 +389,22 @@ fn set_acl(shared: &Shared) -> Result<(), String> {
     })
 }
 
-/// Takes the file of users anew. One that cannot be taken changes nothing.
-fn reload_users(shared: &Shared) {
-    match read_users(&shared.parameters) {
+/// Takes the files that are read at start anew: users and certificates. One that cannot be taken changes nothing.
+fn reload(shared: &Shared) {
+    let users = read_users(&shared.parameters);
+    let tls = shared.load_tls(now().unix_secs());
+    match &tls {
+        Ok(true) => log::info!("SIGHUP: the certificate was read again"),
+        Ok(false) if matches!(users, Ok(None)) => log::info!("SIGHUP: there is no file to be read again"),
+        Ok(false) => {}
+        Err(line) => log::warn!("SIGHUP: {line}; TLS goes on as it was"),
+    }
+    match users {
         Ok(Some(users)) => {
             log::info!("SIGHUP: {users:?} in the file");
             shared.set_memcache_users(users);
         }
-        Ok(None) => log::info!("SIGHUP: there is no file to be read again"),
+        Ok(None) => {}
         Err(line) => log::warn!("SIGHUP: {line}; the users stay as they were"),
     }
 }
@@ -402,7 +418,16 @@ fn announce(shared: &Shared, given: &Given) {
         match parameters.number(name) {
             0 => log::info!("no port for {what} clients (--{} 0)", name.row().text),
             _ if given.covers(name) => {}
+            port if parameters.number(Name::Tls) != 0 => {
+                log::info!("{what} clients: port {port} on {bind}, with TLS")
+            }
             port => log::info!("{what} clients: port {port} on {bind}"),
+        }
+    }
+    for (name, what) in [(Name::TlsPort, "Redis"), (Name::TlsMemcachePort, "memcached")] {
+        match parameters.number(name) {
+            0 => {}
+            port => log::info!("{what} clients: port {port} on {bind}, with TLS"),
         }
     }
     for (name, what) in [(Name::Unixsocket, "Redis"), (Name::MemcacheUnixsocket, "memcached")] {
@@ -449,7 +474,7 @@ fn raise_descriptor_limit(parameters: &Parameters) {
 }
 
 /// SIGTERM, SIGINT and SIGUSR1 (memcached's for a warm restart) stop the server; a second one at once. SIGHUP has the
-/// file of users read again, and the log's file opened anew.
+/// files of users and certificates read again, and the log's file opened anew.
 fn stop_on_signals(
     mut signals: Signals,
     shared: Arc<Shared>,
@@ -464,7 +489,7 @@ fn stop_on_signals(
                 if log.reopen() {
                     log::info!("SIGHUP: the log's file is opened anew");
                 }
-                reload_users(&shared);
+                reload(&shared);
                 manager.tell("READY=1", "serves");
                 continue;
             }

@@ -131,6 +131,8 @@ pub struct Session {
     pub local: String,
     /// It came through a Unix socket, whose path `peer` and `local` are.
     pub unix: bool,
+    /// Version and cipher where it speaks TLS, once its handshake is over; else empty.
+    pub tls: String,
     /// Descriptor number, for `CLIENT LIST`.
     pub fd: i32,
     /// When it connected.
@@ -192,6 +194,7 @@ impl Session {
             peer: String::new(),
             local: String::new(),
             unix: false,
+            tls: String::new(),
             fd: -1,
             created_ms: now_ms,
             active_ms: now_ms,

@@ -8,6 +8,7 @@ use crate::acl::Registry;
 use crate::clock::Now;
 use crate::metrics::Metrics;
 use crate::parameters::{Name, Parameters};
+use crate::tls::{self, Credentials};
 use crate::users::Users;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
@@ -46,6 +47,8 @@ pub struct Shared {
     pub driver: OnceLock<String>,
     /// Users of Redis's protocol and what they may do.
     pub acl: Registry,
+    /// What TLS connections are served with.
+    pub tls: Credentials,
     /// Who may use memcached's protocols; `None`: everybody. Read when somebody connects or authenticates.
     memcache_users: RwLock<Option<Users>>,
     next_client_id: AtomicU64,
@@ -86,6 +89,7 @@ impl Shared {
             load: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             drained: AtomicU16::new(0),
             driver: OnceLock::new(),
+            tls: Credentials::default(),
             memcache_users: RwLock::new(None),
             next_client_id: AtomicU64::new(1),
             next_transaction: AtomicU64::new(1),
@@ -95,6 +99,16 @@ impl Shared {
     /// From here on these may use memcached's protocols. Who is connected stays.
     pub fn set_memcache_users(&self, users: Users) {
         *self.memcache_users.write().unwrap_or_else(PoisonError::into_inner) = Some(users);
+    }
+
+    /// Reads the files of TLS, if some port speaks it: new connections are served with what is in them. The error names
+    /// the file, and then everything stays as it was. False: no port does.
+    pub fn load_tls(&self, unix_secs: u64) -> Result<bool, String> {
+        if !tls::is_wanted(&self.parameters) {
+            return Ok(false);
+        }
+        self.tls.set(tls::load(&self.parameters, unix_secs)?);
+        Ok(true)
     }
 
     /// Clients of memcached's protocols must authenticate.

@@ -13,6 +13,8 @@ pub struct Connection {
     /// Requests, of which the first `written` bytes have left.
     pub out: Vec<u8>,
     written: usize,
+    /// Some of it is held up behind the socket's TLS.
+    unflushed: bool,
     /// Keys that were missed and are to be stored.
     pub missed: Vec<u64>,
     /// Open loop: when the next request is due, nanoseconds since the start.
@@ -33,6 +35,7 @@ impl Connection {
             checker: Checker::default(),
             out: Vec::new(),
             written: 0,
+            unflushed: false,
             missed: Vec::new(),
             due_ns: 0,
             late: false,
@@ -58,6 +61,16 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
+        match self.stream.flush() {
+            Ok(()) => {}
+            // All is given away, but not all has left.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.unflushed = true;
+                return Ok(self.written - before);
+            }
+            Err(error) => return Err(error),
+        }
+        self.unflushed = false;
         let bytes = self.written - before;
         self.out.clear();
         self.written = 0;
@@ -66,7 +79,7 @@ impl Connection {
 
     /// Some requests wait to be written.
     pub fn has_unwritten(&self) -> bool {
-        self.written < self.out.len()
+        self.written < self.out.len() || self.unflushed
     }
 
     /// Reads once. `None` where there is nothing; 0 bytes at the end of the stream.

@@ -18,6 +18,7 @@ mod random;
 mod report;
 mod request;
 mod run;
+mod secure;
 mod server;
 mod tally;
 mod values;

@@ -88,6 +88,9 @@ pub struct Options {
     /// Connect to this Unix socket instead
     #[arg(long, value_name = "PATH", conflicts_with_all = ["server", "port"])]
     pub unix: Option<PathBuf>,
+    /// Speak TLS, and take only a certificate that an authority in this file has signed for the server's name
+    #[arg(long, value_name = "FILE", conflicts_with = "unix")]
+    pub tls_ca: Option<PathBuf>,
     /// Authenticate as this user (RESP)
     #[arg(long, requires = "password")]
     pub user: Option<String>,

@@ -1,12 +1,15 @@
 //! The server's address, and connections to it that are ready for requests.
 
 use crate::options::{Options, Protocol};
+use crate::secure::{self, Secure};
+use rustls::ClientConfig;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A connection.
@@ -14,6 +17,8 @@ use std::time::Duration;
 pub enum Stream {
     /// Over TCP.
     Tcp(TcpStream),
+    /// Over TCP, with TLS.
+    Tls(Box<Secure>),
     /// Through a Unix socket.
     Unix(UnixStream),
 }
@@ -22,6 +27,7 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Tls(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
         }
     }
@@ -31,12 +37,16 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Stream::Tls(stream) => stream.flush(),
+            Stream::Tcp(_) | Stream::Unix(_) => Ok(()),
+        }
     }
 }
 
@@ -44,6 +54,7 @@ impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Tls(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
         }
     }
@@ -63,6 +74,8 @@ pub struct Server {
     /// Requests before all others, each with the name it has in errors.
     greetings: Vec<(&'static str, Vec<u8>)>,
     timeout: Duration,
+    tls: Option<Arc<ClientConfig>>,
+    host: String,
 }
 
 impl fmt::Display for Server {
@@ -92,7 +105,9 @@ impl Server {
                 greetings.push(("SELECT", command("SELECT", &[&db.to_string()])));
             }
         }
-        Ok(Server { address, name, greetings, timeout: Duration::from_secs_f64(options.timeout) })
+        let timeout = Duration::from_secs_f64(options.timeout);
+        let tls = options.tls_ca.as_deref().map(secure::config).transpose()?;
+        Ok(Server { address, name, greetings, timeout, tls, host: options.server.clone() })
     }
 
     /// A new connection, greeted and not blocking. The error is one line that names the server.
@@ -112,11 +127,17 @@ impl Server {
                 let Some(stream) = connected else { return Err(fail(error)) };
                 stream.set_nodelay(true).map_err(fail)?;
                 stream.set_read_timeout(Some(self.timeout)).map_err(fail)?;
-                Stream::Tcp(stream)
+                match &self.tls {
+                    Some(config) => {
+                        Stream::Tls(Box::new(Secure::new(stream, config, &self.host).map_err(fail)?))
+                    }
+                    None => Stream::Tcp(stream),
+                }
             }
         };
         for (name, request) in &self.greetings {
             stream.write_all(request).map_err(fail)?;
+            stream.flush().map_err(fail)?;
             let reply = read_line(&mut stream).map_err(fail)?;
             if reply != b"+OK" {
                 return Err(format!("{self}: {name} was answered '{}'", reply.escape_ascii()));
@@ -124,6 +145,7 @@ impl Server {
         }
         match &stream {
             Stream::Tcp(stream) => stream.set_nonblocking(true),
+            Stream::Tls(stream) => stream.set_nonblocking(),
             Stream::Unix(stream) => stream.set_nonblocking(true),
         }
         .map_err(fail)?;

@@ -232,6 +232,30 @@ static METRICS: &[Metric] = &[
             out.value("", scene.shared.parameters.number(Name::Maxclients) as f64);
         }),
     ),
+    gauge("larder_tls_connections", "TLS clients whose handshake is over.", Counter::TlsConnections),
+    per_core("larder_tls_handshakes_total", "TLS handshakes that came to their end.", Counter::TlsHandshakes),
+    per_core(
+        "larder_tls_resumed_total",
+        "Of these, those that took up an earlier session.",
+        Counter::TlsResumed,
+    ),
+    per_core("larder_tls_handshake_errors_total", "TLS handshakes that failed.", Counter::TlsHandshakeErrors),
+    per_core(
+        "larder_tls_session_errors_total",
+        "TLS connections that failed after their handshake.",
+        Counter::TlsRecordErrors,
+    ),
+    metric(
+        "larder_tls_certificate_end_seconds",
+        Kind::Gauge,
+        "",
+        "When the server's certificate ends to be valid, Unix time; absent without TLS.",
+        Write(|scene, out| {
+            if let Some(config) = scene.shared.tls.get() {
+                out.value("", config.validity.1 as f64);
+            }
+        }),
+    ),
     per_core("larder_received_bytes_total", "Bytes read from clients.", Counter::BytesIn),
     per_core("larder_sent_bytes_total", "Bytes sent to clients.", Counter::BytesOut),
     per_core("larder_hops_total", "Requests that went to another core.", Counter::Hops),

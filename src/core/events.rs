@@ -2,7 +2,7 @@
 
 use super::access::{SHUT_MEMCACHE, SHUT_RESP};
 use super::blocking::Ending;
-use super::{Core, DOOR_MEMCACHE};
+use super::{Core, DOOR_MEMCACHE, DOOR_TLS_BIT};
 use crate::connection::{Closing, Connection, Held, Hold};
 use crate::limits::{INPUT_HELD_BYTES, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
@@ -11,6 +11,7 @@ use crate::protocol::binary::{Header, Status};
 use crate::reactor::{Door, Events, Socket};
 use crate::session::SessionId;
 use crate::shared::watchers::topic;
+use crate::tls::ALERT_INTERNAL_ERROR;
 use slabs::Draft;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -43,29 +44,10 @@ impl Events for Core {
     fn received(&mut self, socket: Socket, bytes: &[u8]) {
         self.refresh_now();
         let id = socket.0;
-        self.metrics().add(Counter::BytesIn, bytes.len() as u64);
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.bytes_in += bytes.len() as u64;
+        if self.connections[id as usize].tls.is_some() {
+            return self.received_sealed(id, bytes);
         }
-        let connection = &mut self.connections[id as usize];
-        debug_assert!(
-            connection.away.is_none(),
-            "the driver brings a block back before it receives elsewhere"
-        );
-        if connection.closing != Closing::No {
-            return;
-        }
-        if connection.incoming.is_some() {
-            self.receive_long(id, bytes);
-        } else if connection.held.is_empty() {
-            self.take_input(id, bytes);
-        } else {
-            connection.held.push(bytes, Vec::new);
-            if connection.serves() {
-                self.serve_held(id);
-            }
-        }
-        self.push_back(id);
+        self.received_plain(id, bytes);
     }
 
     fn filled(&mut self, socket: Socket, block: Draft, bytes: usize) {
@@ -91,6 +73,13 @@ impl Events for Core {
     fn sent(&mut self, socket: Socket, buffer: Vec<u8>) {
         self.refresh_now();
         let id = socket.0;
+        let buffer = if self.connections[id as usize].tls.is_none() {
+            buffer
+        } else if let Some(buffer) = self.sent_sealed(id, buffer) {
+            buffer
+        } else {
+            return;
+        };
         let bytes = self.connections[id as usize].sending_bytes as u64;
         self.metrics().add(Counter::BytesOut, bytes);
         if let Some(session) = self.sessions.get_mut(id) {
@@ -126,10 +115,13 @@ impl Events for Core {
     fn gone(&mut self, socket: Socket) {
         self.refresh_now();
         let id = socket.0;
-        let connection = std::mem::replace(&mut self.connections[id as usize], Connection::free());
+        let mut connection = std::mem::replace(&mut self.connections[id as usize], Connection::free());
         self.buffers.forget(&connection);
         if connection.hold == Hold::Blocked {
             self.forget_gone(id);
+        }
+        if let Some(secure) = connection.tls.take() {
+            self.forget_tls(secure);
         }
         // The lists still name the slot until the turn ends.
         self.connections[id as usize].dirty = connection.dirty;
@@ -181,7 +173,9 @@ impl Events for Core {
 
 /// What a client is told for whom there is no room.
 fn refusal(door: Door) -> &'static [u8] {
-    if door == DOOR_MEMCACHE {
+    if door.0 & DOOR_TLS_BIT != 0 {
+        ALERT_INTERNAL_ERROR
+    } else if door == DOOR_MEMCACHE {
         b"ERROR Too many open connections\r\n"
     } else {
         b"-ERR max number of clients reached\r\n"
@@ -189,6 +183,34 @@ fn refusal(door: Door) -> &'static [u8] {
 }
 
 impl Core {
+    /// Bytes of a client, as it means them.
+    #[inline]
+    pub(super) fn received_plain(&mut self, id: SessionId, bytes: &[u8]) {
+        self.metrics().add(Counter::BytesIn, bytes.len() as u64);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.bytes_in += bytes.len() as u64;
+        }
+        let connection = &mut self.connections[id as usize];
+        debug_assert!(
+            connection.away.is_none(),
+            "the driver brings a block back before it receives elsewhere"
+        );
+        if connection.closing != Closing::No {
+            return;
+        }
+        if connection.incoming.is_some() {
+            self.receive_long(id, bytes);
+        } else if connection.held.is_empty() {
+            self.take_input(id, bytes);
+        } else {
+            connection.held.push(bytes, Vec::new);
+            if connection.serves() {
+                self.serve_held(id);
+            }
+        }
+        self.push_back(id);
+    }
+
     /// Serves input that nothing waits before, and keeps what cannot be served now.
     #[inline]
     pub(super) fn take_input(&mut self, id: SessionId, bytes: &[u8]) {

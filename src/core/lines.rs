@@ -1,6 +1,6 @@
 //! Lines of the log about clients. They name the peer and what it did; never a key, a value or a name that it gave.
 
-use super::{Core, DOOR_MEMCACHE};
+use super::{Core, DOOR_MEMCACHE, DOOR_TLS_BIT};
 use crate::parameters::Name;
 use crate::reactor::Door;
 use crate::seldom::Seldom;
@@ -36,7 +36,7 @@ impl Core {
     #[cold]
     pub(super) fn log_exhausted(&mut self, door: Door) {
         if let Some(others) = self.lines.exhausted.say(self.now.mono_us) {
-            let whose = if door == DOOR_MEMCACHE { "memcached" } else { "Redis" };
+            let whose = if door.0 & !DOOR_TLS_BIT == DOOR_MEMCACHE.0 { "memcached" } else { "Redis" };
             log::warn!(
                 "no file descriptor is left: {whose} clients are turned away ({others} times since the last such line)"
             );

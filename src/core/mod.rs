@@ -26,6 +26,7 @@
 //! | `watch` | lines for memcached's `watch`, and what `stats detail` counts |
 //! | `http` | the console's clients |
 //! | `lines` | what the log says about clients |
+//! | `secure` | clients that speak TLS |
 //! | `sampling` | a close look at one request in many |
 //! | `pool` | buffers for reuse |
 //! | `buffers` | what all buffers take, and who has to go when that is too much |
@@ -45,6 +46,7 @@ mod mail;
 mod monitor;
 mod pool;
 mod sampling;
+mod secure;
 mod serve;
 mod session_commands;
 mod shard_side;
@@ -78,6 +80,8 @@ use std::sync::Arc;
 pub const DOOR_RESP: Door = Door(0);
 /// The number of the memcached listener.
 pub const DOOR_MEMCACHE: Door = Door(1);
+/// Added to either for a listener whose clients speak TLS.
+pub const DOOR_TLS_BIT: u8 = 2;
 
 /// What of a client a batch of its requests needs at hand.
 #[derive(Clone, Copy, Debug)]
@@ -168,6 +172,7 @@ pub struct Core {
     sampling: sampling::Sampling,
     /// When what was last logged about clients.
     lines: lines::Lines,
+    handshakes: secure::Handshakes,
     /// `CLIENT PAUSE` as of this turn.
     pause: turn::Pause,
     /// Somebody is in `MONITOR`, as of this turn.
@@ -231,6 +236,7 @@ impl Core {
             awaited: http::Awaited::new(),
             sampling: sampling::Sampling::new(u64::from(index)),
             lines: lines::Lines::default(),
+            handshakes: secure::Handshakes::default(),
             pause: turn::Pause::No,
             monitored: false,
             watched: 0,

@@ -20,6 +20,7 @@ use crate::protocol::{Args, Limits, Proto, Reply, Span};
 use crate::session::SessionId;
 use crate::shard::{Key, Store};
 use crate::shared::Shared;
+use crate::tls::{ALERT_INTERNAL_ERROR, HANDSHAKE_BYTE};
 
 /// One request of a batch.
 #[derive(Debug)]
@@ -243,6 +244,8 @@ enum Stop {
     Http { used: usize },
     /// The same for one that cannot be served.
     FatalHttp(http::Status),
+    /// A client that begins with TLS where there is none.
+    Hello,
 }
 
 impl Core {
@@ -305,6 +308,10 @@ impl Core {
     fn decide_protocol(&mut self, id: SessionId, input: &[u8]) {
         let parser = match input.first() {
             None => return,
+            Some(&HANDSHAKE_BYTE) => {
+                self.refuse_hello(id);
+                return;
+            }
             Some(&binary::MAGIC) => Parser::MemcacheBinary(binary::Parser::default()),
             Some(_) => Parser::Memcache(memcache::Parser::new()),
         };
@@ -351,6 +358,7 @@ impl Core {
                     *fresh = Parser::Http;
                     find_http(input)
                 }
+                Recognised::Other if input[0] == HANDSHAKE_BYTE => (0, Stop::Hello),
                 Recognised::Other => {
                     let mut parser = resp::Parser::new();
                     let found = batch.find_resp(&mut parser, input, unquoted);
@@ -506,6 +514,10 @@ impl Core {
                 self.serve_http(id, client, input);
                 used
             }
+            Stop::Hello => {
+                self.refuse_hello(id);
+                input.len()
+            }
             Stop::FatalHttp(status) => {
                 self.refuse_http(id, client, status);
                 input.len()
@@ -527,6 +539,17 @@ impl Core {
                 input.len()
             }
         }
+    }
+
+    /// Tells a client that begins with TLS, in its own words, that nobody speaks it here: otherwise it would wait for an
+    /// answer, and the server for the end of a line.
+    #[cold]
+    fn refuse_hello(&mut self, id: SessionId) {
+        let peer = self.sessions.get(id).map_or("", |session| &session.peer);
+        log::debug!("client {peer} speaks TLS on a port that does not");
+        let connection = &mut self.connections[id as usize];
+        connection.out.extend_from_slice(ALERT_INTERNAL_ERROR);
+        connection.closing = Closing::AfterReplies;
     }
 
     /// Writes a reply that is made here, behind all that came before.

@@ -1,6 +1,6 @@
 //! The end of a turn: mail, what waited, timers, and then all that leaves this core at once.
 
-use super::{Client, Core, DOOR_MEMCACHE, Mail};
+use super::{Client, Core, DOOR_MEMCACHE, DOOR_TLS_BIT, Mail};
 use crate::clock::Now;
 use crate::command::{Command, flag};
 use crate::connection::{Closing, Connection, Hold, Parser};
@@ -120,6 +120,7 @@ impl Core {
     pub(super) fn wait(&mut self) -> Wait {
         if self.timers.work_left
             || self.dumps.go_on()
+            || self.handshakes.wait()
             || !self.ready.is_empty()
             || !self.dirty.is_empty()
             || !self.own_mail.is_empty()
@@ -140,6 +141,9 @@ impl Core {
     pub(super) fn end_turn<D: Driver>(&mut self, driver: &mut D, wakers: &[Waker]) {
         self.refresh_now();
         self.end_timeouts();
+        if self.handshakes.wait() {
+            self.shake_hands();
+        }
         self.open_mail();
         // Bounded: what is ready again and again has its next turn soon, after the others' sends.
         for _ in 0..READY_ROUNDS_MAX {
@@ -359,7 +363,8 @@ impl Core {
                 || session.watches != 0
                 || matches!(connection.hold, Hold::Dump | Hold::Blocked);
             let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !listens;
-            let timed_out = timed_out || self.dawdles(id as SessionId, idle_ms);
+            let timed_out =
+                timed_out || self.dawdles(id as SessionId, idle_ms) || self.shakes_too_long(id as SessionId);
             if timed_out && self.connections[id].closing < Closing::Now {
                 self.connections[id].closing = Closing::Now;
                 self.mark_dirty(id as SessionId);
@@ -450,6 +455,10 @@ impl Core {
         }
         for (descriptor, door) in std::mem::take(&mut self.newcomers) {
             let fd = descriptor.as_raw_fd();
+            let Ok(tls) = self.begin_tls(door) else {
+                self.shared.load[self.index as usize].fetch_sub(1, Ordering::Relaxed);
+                continue;
+            };
             keep_alive(&descriptor, self.shared.parameters.number(Name::TcpKeepalive) as u64);
             let Ok(socket) = driver.adopt(descriptor) else {
                 self.shared.load[self.index as usize].fetch_sub(1, Ordering::Relaxed);
@@ -478,6 +487,7 @@ impl Core {
             let flags = (self.connections[id as usize].dirty, self.connections[id as usize].ready);
             self.connections[id as usize] = Connection::open(client_id, parser, self.now.mono_us);
             (self.connections[id as usize].dirty, self.connections[id as usize].ready) = flags;
+            self.connections[id as usize].tls = tls;
             self.sessions.insert(id, session);
             self.log_client(id, "is there");
             if self.watched & topic::CONNEVENTS != 0 {
@@ -537,21 +547,33 @@ impl Core {
                 let waits =
                     connection.hold == Hold::Output || connection.closing != Closing::No || connection.ended;
                 let report = if waits { Report::AtOnce } else { Report::Lazily };
-                driver.send(Socket(id), output, report);
+                if let Some(secure) = &mut connection.tls {
+                    secure.begin(output);
+                    self.send_sealed(id, report, driver);
+                } else {
+                    driver.send(Socket(id), output, report);
+                }
+            } else if connection.tls.is_some() {
+                self.send_sealed(id, Report::AtOnce, driver);
             }
             let connection = &mut self.connections[id as usize];
             let drained = connection.has_answered()
                 && (connection.closing == Closing::AfterReplies
                     || connection.ended
                         && matches!(connection.hold, Hold::None | Hold::Watch)
-                        && !connection.ready);
+                        && !connection.ready)
+                && !connection.tls.as_ref().is_some_and(|secure| secure.is_busy());
             if connection.closing == Closing::Now || drained {
                 connection.closing = Closing::Told;
+                if connection.tls.is_some() {
+                    self.say_goodbye(id, driver);
+                }
                 driver.close(Socket(id));
             } else if connection.out.is_empty() && connection.out.capacity() > 0 {
                 let buffer = std::mem::take(&mut connection.out);
                 self.pool.give(buffer);
             }
+            let connection = &mut self.connections[id as usize];
             if connection.queued_bytes > 0
                 && connection.hold != Hold::Blocked
                 && self.sessions.get(id).is_none_or(|session| session.multi.is_none())
@@ -629,7 +651,7 @@ fn keep_alive(descriptor: &OwnedFd, secs: u64) {
 }
 
 fn doors(door: ListenerDoor, http: bool) -> (Door, Parser) {
-    if door == DOOR_MEMCACHE {
+    if door.0 & !DOOR_TLS_BIT == DOOR_MEMCACHE.0 {
         (Door::Memcache, Parser::MemcacheUndecided)
     } else if http {
         (Door::Resp, Parser::Fresh)

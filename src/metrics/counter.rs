@@ -54,6 +54,16 @@ pub enum Counter {
     OutputLimitDisconnections,
     /// Clients closed because of the requests that were kept for them.
     QueryLimitDisconnections,
+    /// Gauge: TLS clients whose handshake is over.
+    TlsConnections,
+    /// TLS handshakes that came to their end.
+    TlsHandshakes,
+    /// Of these, those that took up an earlier session.
+    TlsResumed,
+    /// TLS handshakes that failed.
+    TlsHandshakeErrors,
+    /// TLS connections that failed after their handshake.
+    TlsRecordErrors,
     /// Requests that went to another core.
     Hops,
     /// Mails sent to other cores.
@@ -141,6 +151,7 @@ pub(super) const GAUGES: &[Counter] = &[
     Counter::Connections,
     Counter::Blocked,
     Counter::BlockedWithDeadline,
+    Counter::TlsConnections,
     Counter::Items,
     Counter::UsedBytes,
     Counter::PeakBytes,

@@ -128,17 +128,22 @@ impl Parameters {
 
     /// What does not fit together after everything has been set at start; names the parameters.
     pub fn check_at_start(&self) -> Result<(), String> {
-        let (port, memcache_port) = (self.number(Name::Port), self.number(Name::MemcachePort));
+        let ports = [Name::Port, Name::MemcachePort, Name::TlsPort, Name::TlsMemcachePort];
         let has_path = |name| !self.lock_texts()[name as usize].is_empty();
         let unix = has_path(Name::Unixsocket) || has_path(Name::MemcacheUnixsocket);
-        if port == 0 && memcache_port == 0 && !unix {
+        if ports.iter().all(|name| self.number(*name) == 0) && !unix {
             return Err("port and memcache_port are both 0: there is nothing to serve".into());
         }
         if unix && self.text(Name::Unixsocket) == self.text(Name::MemcacheUnixsocket) {
             return Err("unixsocket and memcache_unixsocket are the same path: they must differ".into());
         }
-        if port == memcache_port && port != 0 {
-            return Err(format!("port and memcache_port are both {port}: they must differ"));
+        for (index, name) in ports.iter().enumerate() {
+            let port = self.number(*name);
+            if let Some(other) = ports[..index].iter().find(|other| port != 0 && self.number(**other) == port)
+            {
+                let (other, name) = (other.row().text, name.row().text);
+                return Err(format!("{other} and {name} are both {port}: they must differ"));
+            }
         }
         let maxmemory = self.number(Name::Maxmemory);
         if maxmemory < self.maxmemory_min() {

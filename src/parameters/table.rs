@@ -69,6 +69,32 @@ parameters! {
         "TCP port for Redis clients; 0 switches it off.";
     MemcachePort "memcache_port" ["memcached_port"] START, Kind::Integer { default: 11211, min: 0, max: 65535 },
         "TCP port for memcached clients; 0 switches it off.";
+    TlsPort "tls-port" [] START, Kind::Integer { default: 0, min: 0, max: 65535 },
+        "TCP port for Redis clients that speak TLS; 0 switches it off.";
+    TlsMemcachePort "tls_memcache_port" [] START, Kind::Integer { default: 0, min: 0, max: 65535 },
+        "TCP port for memcached clients that speak TLS; 0 switches it off.";
+    Tls "tls" ["enable-ssl"] START, Kind::Boolean { default: false, words: Words::TrueFalse },
+        "The ports port and memcache_port speak TLS too, and nothing else.";
+    TlsCertFile "tls-cert-file" ["ssl_chain_cert"] LIVE, Kind::Text { default: "" },
+        "File with the certificate of the server, and those behind it, for TLS.";
+    TlsKeyFile "tls-key-file" ["ssl_key"] LIVE, Kind::Text { default: "" },
+        "File with the private key of that certificate; empty is the same file.";
+    TlsCaCertFile "tls-ca-cert-file" ["ssl_ca_cert"] LIVE, Kind::Text { default: "" },
+        "File with the authorities whose certificates clients may show.";
+    TlsCaCertDir "tls-ca-cert-dir" [] LIVE, Kind::Text { default: "" },
+        "Directory with files of such authorities.";
+    TlsAuthClients "tls-auth-clients" [] LIVE, Kind::Choice { default: 1, of: &["no", "yes", "optional"] },
+        "Whether clients must show a certificate to speak TLS, may, or are not asked.";
+    TlsProtocols "tls-protocols" [] LIVE, Kind::Text { default: "" },
+        "Versions of TLS that clients may speak, of TLSv1.2 and TLSv1.3; empty is both.";
+    TlsCiphers "tls-ciphers" ["ssl_ciphers"] LIVE, Kind::Text { default: "" },
+        "Ciphers for TLSv1.2 as OpenSSL names them, colons between; empty is all.";
+    TlsCiphersuites "tls-ciphersuites" ["tls-cipher-suites"] LIVE, Kind::Text { default: "" },
+        "The same for TLSv1.3.";
+    TlsPreferServerCiphers "tls-prefer-server-ciphers" [] LIVE, Kind::Boolean { default: false, words: Words::YesNo },
+        "Choose the cipher in the order of these lists, not in the order of the client's.";
+    TlsSessionCaching "tls-session-caching" ["ssl_session_cache"] LIVE, Kind::Boolean { default: true, words: Words::YesNo },
+        "Clients may come back with a ticket, which saves most of a handshake.";
     Bind "bind" [] START, Kind::Addresses { default: "127.0.0.1" },
         "Addresses to listen on; one with a leading - may be missing on this machine.";
     Unixsocket "unixsocket" [] START, Kind::Text { default: "" },

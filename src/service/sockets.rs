@@ -1,7 +1,7 @@
 //! Sockets that the service manager listens on for the server (`LISTEN_FDS`), so that it is started by its first client or
 //! may be restarted without one being refused.
 
-use crate::core::{DOOR_MEMCACHE, DOOR_RESP};
+use crate::core::{DOOR_MEMCACHE, DOOR_RESP, DOOR_TLS_BIT};
 use crate::parameters::{Name, Parameters};
 use crate::reactor::{Door, bind};
 use socket2::SockRef;
@@ -86,6 +86,9 @@ impl Given {
                 "LISTEN_FDS: the socket {place} is neither that of {redis} nor that of {memcache}, and its name is not redis or memcache"
             ));
         };
+        // What `tls` says of the main ports holds whoever listens there.
+        let secured = address.as_socket().is_some() && parameters.number(Name::Tls) != 0;
+        let door = if secured { Door(door.0 | DOOR_TLS_BIT) } else { door };
         self.listeners.push((socket, door));
         self.covered.push(parameter);
         self.names.push(place);

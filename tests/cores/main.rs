@@ -6,6 +6,7 @@ mod blocking;
 mod driver;
 mod pressure;
 mod script;
+mod secure;
 mod world;
 
 use driver::Dice;

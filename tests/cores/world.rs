@@ -6,7 +6,7 @@ use larder::connection::Holding;
 use larder::core::{Core, DOOR_MEMCACHE, DOOR_RESP};
 use larder::mesh::Mesh;
 use larder::parameters::Parameters;
-use larder::reactor::{self, Choice, Driver, Options, Reactor, Waker};
+use larder::reactor::{self, Choice, Door, Driver, Options, Reactor, Waker};
 use larder::shard::Shard;
 use larder::shared::Shared;
 use std::borrow::Cow;
@@ -148,13 +148,19 @@ impl World {
 
     /// A client that says `script` and must be answered with `expected`.
     pub fn connect(&mut self, memcache: bool, script: Vec<u8>, expected: Vec<u8>) -> usize {
+        let wire = self.dial(if memcache { DOOR_MEMCACHE } else { DOOR_RESP });
+        self.clients.push(Client { wire, script, expected, noise: false });
+        self.clients.len() - 1
+    }
+
+    /// A connection at this door.
+    pub fn dial(&mut self, door: Door) -> Rc<RefCell<Wire>> {
         let wire = Rc::new(RefCell::new(Wire { window: usize::MAX, ..Wire::default() }));
         let descriptor = OwnedFd::from(File::open("/dev/null").unwrap());
         let mut net = self.net.borrow_mut();
         net.dialled.insert(descriptor.as_raw_fd(), wire.clone());
-        net.backlog.push_back((descriptor, if memcache { DOOR_MEMCACHE } else { DOOR_RESP }));
-        self.clients.push(Client { wire, script, expected, noise: false });
-        self.clients.len() - 1
+        net.backlog.push_back((descriptor, door));
+        wire
     }
 
     /// Time passes while nobody does anything.

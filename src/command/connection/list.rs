@@ -156,7 +156,11 @@ pub(crate) fn describe(session: &Session, running: Option<&str>, core: u16, now_
     line.extend(&session.lib_name);
     line.extend(b" lib-ver=");
     line.extend(&session.lib_version);
-    let _ = writeln!(line, " core={core}");
+    let _ = write!(line, " core={core}");
+    if !session.tls.is_empty() {
+        let _ = write!(line, " tls={}", session.tls);
+    }
+    line.push(b'\n');
 }
 
 fn bytes_of(queued: &Queued) -> usize {

@@ -6,7 +6,7 @@
 use super::session::VERSION;
 use crate::command::server::process::cpu_secs;
 use crate::command::{Asker, Local};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, sum};
 use crate::parameters::Name;
 use crate::protocol::{Proto, Reply};
 use crate::text::format_u64;
@@ -197,6 +197,15 @@ fn process(local: &Local<'_>, reply: &mut Reply<'_>) {
     stat(reply, "log_watcher_skipped", skipped);
     stat(reply, "log_watcher_sent", sent);
     stat(reply, "log_watchers", watchers);
+    if let Some(config) = local.shared.tls.get() {
+        let counted = |counter| sum(&local.shared.metrics, counter);
+        let new = counted(Counter::TlsHandshakes).saturating_sub(counted(Counter::TlsResumed));
+        stat(reply, "ssl_new_sessions", new);
+        stat(reply, "ssl_handshake_errors", counted(Counter::TlsHandshakeErrors));
+        stat(reply, "ssl_proto_errors", counted(Counter::TlsRecordErrors));
+        let since_secs = local.now.unix_secs().saturating_sub(config.read_secs);
+        stat(reply, "time_since_server_cert_refresh", since_secs);
+    }
 }
 
 pub(super) fn write_general(parts: &[Vec<u8>], reply: &mut Reply<'_>) {

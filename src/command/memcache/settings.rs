@@ -6,6 +6,7 @@ use crate::command::Local;
 use crate::parameters::{Name, Parameters};
 use crate::protocol::Reply;
 use crate::shared::watchers::topic;
+use crate::tls;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What memcached's own parts are set to that do not exist here, in the order of its lines.
@@ -24,20 +25,10 @@ const ABSENT: &[(&str, &str)] = &[
     ("ext_max_sleep", "1000000"),
     ("ext_max_frag", "0.80"),
     ("ext_drop_unread", "no"),
-    ("ssl_enabled", "no"),
-    ("ssl_chain_cert", "(null)"),
-    ("ssl_key", "(null)"),
-    ("ssl_verify_mode", "0"),
-    ("ssl_keyformat", "1"),
-    ("ssl_ciphers", "NULL"),
-    ("ssl_ca_cert", "NULL"),
-    ("ssl_wbuf_size", "16384"),
-    ("ssl_session_cache", "no"),
-    ("ssl_kernel_tls", "no"),
-    ("ssl_min_version", "tlsv1.2"),
-    ("num_napi_ids", "(null)"),
-    ("memory_file", "(null)"),
 ];
+
+/// The same behind those of TLS.
+const ABSENT_TOO: &[(&str, &str)] = &[("num_napi_ids", "(null)"), ("memory_file", "(null)")];
 
 /// From core 0 all lines; the others have nothing to add.
 pub(super) fn settings(local: &Local<'_>) -> Vec<u8> {
@@ -83,6 +74,38 @@ fn write(local: &Local<'_>, reply: &mut Reply<'_>) {
     for (name, value) in ABSENT {
         reply.stat(name, value.as_bytes());
     }
+    certificates(parameters, reply);
+    for (name, value) in ABSENT_TOO {
+        reply.stat(name, value.as_bytes());
+    }
+}
+
+/// What memcached shows of TLS; where there is none, as one without it.
+fn certificates(parameters: &Parameters, reply: &mut Reply<'_>) {
+    let enabled = tls::is_wanted(parameters);
+    let text = |reply: &mut Reply<'_>, name: &str, parameter: Name, none: &'static [u8]| {
+        let value = parameters.text(parameter);
+        reply.stat(name, if enabled && !value.is_empty() { &value } else { none });
+    };
+    reply.stat("ssl_enabled", yes_no(enabled));
+    text(reply, "ssl_chain_cert", Name::TlsCertFile, b"(null)");
+    text(reply, "ssl_key", Name::TlsKeyFile, b"(null)");
+    // memcached's numbers for not asking, asking, insisting.
+    let mode = match parameters.choice(Name::TlsAuthClients) {
+        "yes" if enabled => 2,
+        "optional" if enabled => 1,
+        _ => 0,
+    };
+    stat(reply, "ssl_verify_mode", mode);
+    stat(reply, "ssl_keyformat", 1);
+    text(reply, "ssl_ciphers", Name::TlsCiphers, b"NULL");
+    text(reply, "ssl_ca_cert", Name::TlsCaCertFile, b"NULL");
+    stat(reply, "ssl_wbuf_size", if enabled { crate::limits::TLS_SEAL_BYTES as u64 } else { 16384 });
+    reply.stat("ssl_session_cache", yes_no(enabled && parameters.number(Name::TlsSessionCaching) != 0));
+    reply.stat("ssl_kernel_tls", b"no");
+    let protocols = parameters.text(Name::TlsProtocols);
+    let newest_only = !protocols.is_empty() && memchr::memmem::find(&protocols, b"1.2").is_none();
+    reply.stat("ssl_min_version", if newest_only { b"tlsv1.3" } else { b"tlsv1.2" });
 }
 
 /// What administrators of memcached set while it runs.

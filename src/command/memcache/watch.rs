@@ -89,7 +89,19 @@ fn begin(_: Args<'_>, _: &[Vec<u8>], _: &Asker, reply: &mut Reply<'_>) -> Result
     Ok(Outcome::READ)
 }
 
-fn refresh_certs(_: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    reply.line("Error TLS not enabled");
+/// Reads the certificates again. What cannot be taken is told in one line, and TLS goes on as it was.
+fn refresh_certs(
+    context: &mut Context<'_, '_>,
+    _: Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Outcome, Fault> {
+    match context.local.shared.load_tls(context.local.now.unix_secs()) {
+        Ok(true) => reply.line("OK"),
+        Ok(false) => reply.line("Error TLS not enabled"),
+        Err(line) => {
+            log::warn!("refresh_certs: {line}; TLS goes on as it was");
+            reply.line(&format!("Error {}", line.replace(['\r', '\n'], " ")));
+        }
+    }
     Ok(Outcome::READ)
 }

@@ -7,6 +7,7 @@ use crate::parameters::table::{TABLE, find, fold};
 use crate::parameters::{Name, Parameters, Refusal, rewrite};
 use crate::protocol::{Args, Reply};
 use crate::text::glob_matches;
+use crate::tls::SETTINGS;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -69,12 +70,21 @@ fn set(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         return Err(Fault::quoted(text, unknown, "'"));
     }
     let pairs: Vec<(&[u8], &[u8])> = args.iter().step_by(2).zip(args.iter().skip(1).step_by(2)).collect();
-    context
-        .local
-        .shared
-        .parameters
-        .set_all(&pairs)
-        .map_err(|(place, refusal)| refused(pairs[place].0, &refusal))?;
+    let parameters = &context.local.shared.parameters;
+    let tls = pairs.iter().find(|(name, _)| find(name).is_some_and(|row| SETTINGS.contains(&row.name)));
+    let before: Vec<_> = SETTINGS.iter().map(|name| (*name, parameters.show(*name))).collect();
+    parameters.set_all(&pairs).map_err(|(place, refusal)| refused(pairs[place].0, &refusal))?;
+    if let Some((name, _)) = tls
+        && let Err(line) = context.local.shared.load_tls(context.local.now.unix_secs())
+    {
+        log::warn!("CONFIG SET: {line}; TLS goes on as it was");
+        let before: Vec<(&[u8], &[u8])> =
+            before.iter().map(|(name, value)| (name.row().text.as_bytes(), &value[..])).collect();
+        // What was shown is taken.
+        let _ = parameters.set_all(&before);
+        let reason = "Unable to update TLS configuration. Check server logs.";
+        return Err(refused(name, &Refusal::Value(reason.into())));
+    }
     if log::log_enabled!(log::Level::Debug) {
         // The table's own spelling: nothing that a client has written stands in the log.
         let names: Vec<&str> = pairs.iter().filter_map(|(name, _)| Some(find(name)?.text)).collect();

@@ -74,6 +74,8 @@ pub(super) fn server(scene: &Scene<'_, '_>, text: &mut String) {
         "run_id": shared.run_id,
         "tcp_port": port,
         "memcache_port": scene.number(Name::MemcachePort),
+        "tls_port": scene.number(Name::TlsPort),
+        "tls_memcache_port": scene.number(Name::TlsMemcachePort),
         "server_time_usec": scene.local.now.unix_ms * 1000,
         "uptime_in_seconds": up_secs,
         "uptime_in_days": up_secs / 86_400,
@@ -85,12 +87,20 @@ pub(super) fn server(scene: &Scene<'_, '_>, text: &mut String) {
         "io_threads_active": 0,
         "thread_count": shared.cores(),
     );
+    if let Some(config) = shared.tls.get() {
+        fields!(text,
+            "tls_cert_not_before": config.validity.0,
+            "tls_cert_not_after": config.validity.1,
+            "tls_cert_read_time": config.read_secs,
+        );
+    }
 }
 
 pub(super) fn clients(scene: &Scene<'_, '_>, text: &mut String) {
     heading(text, "Clients");
     fields!(text,
         "connected_clients": scene.sum(Counter::Connections),
+        "tls_connected_clients": scene.sum(Counter::TlsConnections),
         "cluster_connections": 0,
         "maxclients": scene.number(Name::Maxclients),
         "client_recent_max_input_buffer": 0,
@@ -256,6 +266,10 @@ pub(super) fn stats(scene: &Scene<'_, '_>, text: &mut String) {
         "reply_buffer_shrinks": 0,
         "reply_buffer_expands": 0,
         "eventloop_cycles": scene.sum(Counter::Turns),
+        "tls_handshakes": scene.sum(Counter::TlsHandshakes),
+        "tls_resumed_sessions": scene.sum(Counter::TlsResumed),
+        "tls_handshake_errors": scene.sum(Counter::TlsHandshakeErrors),
+        "tls_session_errors": scene.sum(Counter::TlsRecordErrors),
         "mesh_hops": scene.sum(Counter::Hops),
         "mesh_mails": scene.sum(Counter::Mails),
     );
