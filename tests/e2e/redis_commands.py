@@ -50,8 +50,8 @@ class Generator(redis_sorted.SortedSets):
             # Not the name: what follows it may be another command's. Without its count SPOP takes what chance wants.
             if len(arguments) > 1 and arguments[0] != b"SPOP":
                 del arguments[self.dice.randrange(1, len(arguments))]
-        elif chance < 0.02 and arguments[0] not in (b"ZRANK", b"ZREVRANK"):
-            # Those two take one argument more since Redis 7.2.
+        elif chance < 0.02 and arguments[0] not in (b"ZRANK", b"ZREVRANK", b"LPOS"):
+            # The first two take one argument more since Redis 7.2; 7.0 takes the least number as a RANK, and is wrong.
             arguments.insert(self.dice.randrange(1, len(arguments) + 1), self.dice.choice(NUMBERS))
         elif chance < 0.04:
             arguments[0] = bytes(self.dice.choice([byte, byte | 0x20]) for byte in arguments[0])

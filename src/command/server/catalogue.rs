@@ -1,6 +1,6 @@
 //! `COMMAND`: the table of commands as clients ask for it.
 
-use super::keyflags::{KeySpec, specs, used_as};
+use super::keyflags::{KeySpec, specs, unknown_places, used_as};
 use super::{Done, help, row};
 use crate::command::table::{Found, TABLE};
 use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, acl, flag, sort, syntax};
@@ -148,9 +148,10 @@ fn describe(command: &Command, reply: &mut Reply<'_>) {
     categories.iter().for_each(|category| reply.simple(&format!("@{category}")));
     // Tips to cluster clients: this is none.
     reply.set(0);
-    let specs = specs(command);
-    reply.set(specs.len());
+    let (specs, unknown) = (specs(command), unknown_places(command));
+    reply.set(specs.len() + unknown.len());
     specs.iter().for_each(|spec| describe_keys(spec, reply));
+    unknown.iter().for_each(|flags| describe_unknown(flags, reply));
     reply.set(command.subs.len());
     command.subs.iter().for_each(|sub| describe(sub, reply));
 }
@@ -161,18 +162,31 @@ fn words(words: impl Iterator<Item = &'static str>, reply: &mut Reply<'_>) {
     words.iter().for_each(|word| reply.simple(word));
 }
 
+/// How keys are looked for, as a kind and its numbers.
+fn describe_search(reply: &mut Reply<'_>, kind: &[u8], fields: &[(&str, i16)]) {
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(kind);
+    reply.bulk(b"spec");
+    reply.map(fields.len());
+    for (name, value) in fields {
+        reply.bulk(name.as_bytes());
+        reply.int(i64::from(*value));
+    }
+}
+
+fn describe_unknown(flags: &'static [&'static str], reply: &mut Reply<'_>) {
+    reply.map(3);
+    reply.bulk(b"flags");
+    words(flags.iter().copied(), reply);
+    for part in ["begin_search", "find_keys"] {
+        reply.bulk(part.as_bytes());
+        describe_search(reply, b"unknown", &[]);
+    }
+}
+
 fn describe_keys(spec: &KeySpec, reply: &mut Reply<'_>) {
-    let search = |reply: &mut Reply<'_>, kind: &[u8], fields: &[(&str, i16)]| {
-        reply.map(2);
-        reply.bulk(b"type");
-        reply.bulk(kind);
-        reply.bulk(b"spec");
-        reply.map(fields.len());
-        for (name, value) in fields {
-            reply.bulk(name.as_bytes());
-            reply.int(i64::from(*value));
-        }
-    };
+    let search = describe_search;
     reply.map(3);
     reply.bulk(b"flags");
     words(spec.flags.iter().copied(), reply);

@@ -51,6 +51,16 @@ const TAKE: &[&str] = &["RW", "access", "delete"];
 const ADD: &[&str] = &["RW", "insert"];
 const DELETE: &[&str] = &["RW", "delete"];
 
+/// What a command does to keys whose places its description cannot name: those of `BY` and `GET`, which come from
+/// values, and that of `STORE`, which may stand anywhere. (Redis notes them in `COMMAND INFO`.)
+pub(crate) fn unknown_places(command: &Command) -> &'static [&'static [&'static str]] {
+    match command.name {
+        "sort" => &[READ, OVERWRITE],
+        "sort_ro" => &[READ],
+        _ => &[],
+    }
+}
+
 /// The keys of a command.
 pub(crate) fn specs(command: &Command) -> Vec<KeySpec> {
     let Keys { first, last, step } = command.keys;
