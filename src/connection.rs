@@ -329,6 +329,8 @@ pub enum Hold {
     Output,
     /// Too many requests are under way on other cores.
     Hops,
+    /// The replies so far have to leave: what it listens to changes between replies and messages.
+    Line,
     /// A dump is written for it, as fast as it reads.
     Dump,
     /// It is a watcher, and asks nothing more.
@@ -427,6 +429,13 @@ pub struct Connection {
     pub sending_capacity: usize,
     /// Bytes of commands that wait for `EXEC`.
     pub queued_bytes: usize,
+    /// Bytes that its subscriptions take, on all cores; 0: it listens to nothing.
+    pub listening_bytes: usize,
+    /// Messages may overtake awaited replies once all places before this number have left: the confirmation that lets them
+    /// come is among those, and so are messages that wait themselves.
+    pub push_barrier: u32,
+    /// Messages have overtaken replies and are to be sent though those are awaited.
+    pub pushed: bool,
     /// What it holds, as its core has counted it.
     pub counted: Holding,
     /// Reading is paused.
@@ -471,6 +480,9 @@ impl Connection {
             sending_pieces_bytes: 0,
             sending_capacity: 0,
             queued_bytes: 0,
+            listening_bytes: 0,
+            push_barrier: 0,
+            pushed: false,
             counted: Holding::default(),
             paused: false,
             ended: false,
@@ -586,7 +598,10 @@ impl Connection {
         let mut held = Holding {
             input: self.held.capacity() + self.queued_bytes,
             arrived: self.held.len() + self.queued_bytes,
-            output: self.out.capacity() + self.line.buffer_bytes() + self.sending_capacity,
+            output: self.out.capacity()
+                + self.line.buffer_bytes()
+                + self.sending_capacity
+                + self.listening_bytes,
             lent: self.pieces_bytes + self.sending_pieces_bytes + self.line.lent_bytes(),
         };
         if let Some(draft) = &self.incoming {

@@ -96,6 +96,13 @@
 //! Multi-shard commands are atomic and strictly serializable; [`transaction`] states the scheme and the argument. Clients
 //! in blocking commands stand in line at the shards of their keys ([`shard::waiters`]); `core::blocking` states how they
 //! are served, once each and in order.
+//!
+//! # Publishing and subscribing
+//!
+//! Every core knows how many clients of which core listen to which channel, so whoever publishes asks nobody: he counts,
+//! and mails the cores that have listeners. Whoever subscribes is told so when all cores know. [`session::listeners`]
+//! has the argument why nothing is lost, disordered or counted wrong; `core::listen` carries the messages. What happens to
+//! keys is told by the handlers ([`shard::events`]) and becomes messages at the end of the turn.
 
 pub mod acl;
 pub mod clock;

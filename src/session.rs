@@ -1,8 +1,11 @@
 //! What a client *is*: its database, protocol, name, transaction queue. Plain data, no I/O: the
-//! bytes and buffers of its connection live in `connection`.
+//! bytes and buffers of its connection live in `connection`. What clients listen to stands in `listeners`.
+
+pub mod listeners;
 
 use crate::acl::User;
 use crate::protocol::{Args, Proto, Span};
+use listeners::{Kind, Listens};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -155,6 +158,8 @@ pub struct Session {
     pub lines_skipped: u64,
     /// `READONLY` was said; changes nothing on a lone primary, but `CLIENT LIST` shows it.
     pub readonly: bool,
+    /// What it listens to (`SUBSCRIBE`), if to anything.
+    pub listens: Option<Box<Listens>>,
     /// Between `MULTI` and `EXEC`.
     pub multi: Option<Multi>,
     /// Keys under `WATCH`, and since which moment of their shard's. Their shards know of them too: only the core forgets one.
@@ -206,6 +211,7 @@ impl Session {
             watches: 0,
             lines_skipped: 0,
             readonly: false,
+            listens: None,
             multi: None,
             watched: HashMap::new(),
             commands: 0,
@@ -240,6 +246,22 @@ impl Session {
         self.authenticated = user.is_open();
         self.user = Some(user.clone());
     }
+
+    /// Channels, patterns and channels of the shard that it listens to.
+    pub fn subscriptions(&self) -> [usize; 3] {
+        let count = |kind| self.listens.as_ref().map_or(0, |listens| listens.count(kind));
+        [count(Kind::Channel), count(Kind::Pattern), count(Kind::Shard)]
+    }
+
+    /// It listens to something: Redis's clients of type `pubsub`.
+    pub fn is_listening(&self) -> bool {
+        self.listens.as_ref().is_some_and(|listens| !listens.is_empty())
+    }
+
+    /// It listens, and cannot tell replies from messages: few commands are allowed.
+    pub fn only_listens(&self) -> bool {
+        self.proto == Proto::Resp2 && self.is_listening()
+    }
 }
 
 /// The clients of one core.
@@ -253,6 +275,8 @@ pub struct Sessions {
     /// looked.
     pub unblocked: Vec<(SessionId, u64, bool)>,
     monitors: Vec<SessionId>,
+    /// Who listens to which channel, on all cores.
+    pub listeners: listeners::Listeners,
 }
 
 impl Sessions {

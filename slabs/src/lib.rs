@@ -101,4 +101,4 @@ pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Marks, Meta, Refused};
 pub use options::{BuildError, EvictionGoal, Options, Policy, UnknownPolicy, VALUE_BYTES_MAX};
 pub use pin::Pin;
 pub use stats::{ClassStats, Counters, ExpiryStats, SweepReport};
-pub use store::{Arrived, Evicted, NotReassigned, Staged, Standing, Store};
+pub use store::{Arrived, Evicted, NotReassigned, Passage, Staged, Standing, Store, Way};

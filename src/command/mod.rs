@@ -23,6 +23,7 @@ pub mod observe;
 pub(crate) mod one_core;
 #[cfg(test)]
 pub(crate) mod one_shard;
+pub mod pubsub;
 pub mod redact;
 pub mod run;
 pub mod server;
@@ -198,13 +199,25 @@ pub enum Write {
         /// It takes something away, and so comes after all that store.
         removes: bool,
     },
+    /// Tell what has happened to the key of that place (`shard::events`), once all is done.
+    Tell {
+        /// Place in the list of keys.
+        key: usize,
+        /// The event's class.
+        class: u16,
+        /// Its name.
+        name: &'static str,
+    },
 }
 
 impl Write {
     /// Place in the list of keys.
     pub fn key(&self) -> usize {
         match self {
-            Write::Put { key, .. } | Write::Remove { key } | Write::Edit { key, .. } => *key,
+            Write::Put { key, .. }
+            | Write::Remove { key }
+            | Write::Edit { key, .. }
+            | Write::Tell { key, .. } => *key,
         }
     }
 
@@ -214,7 +227,18 @@ impl Write {
             Write::Put { .. } => false,
             Write::Remove { .. } => true,
             Write::Edit { removes, .. } => *removes,
+            Write::Tell { .. } => false,
         }
+    }
+
+    /// It only tells.
+    pub fn tells(&self) -> bool {
+        matches!(self, Write::Tell { .. })
+    }
+
+    /// What is stored comes before what is taken away, and both before what is told.
+    pub fn rank(&self) -> u8 {
+        u8::from(self.removes()) + 2 * u8::from(self.tells())
     }
 }
 
@@ -302,6 +326,8 @@ pub enum Effect {
     CloseNow,
     /// Forget the keys under `WATCH`.
     Unwatch,
+    /// Listen to nothing any more.
+    Unlisten,
     /// Stop the whole server.
     Shutdown,
     /// This client is a watcher from now on, and is asked nothing more (memcached's `watch`).
@@ -373,6 +399,8 @@ pub enum Handler {
     Cursor(ShardFn),
     /// Every core, one after the other, a slice at a time.
     Dump(Dump),
+    /// What the client listens to; every core is told.
+    Listen(pubsub::listen::Verb),
     /// Transactions.
     Control(Control),
     /// Has subcommands (`Command::subs`) and no meaning alone.

@@ -183,7 +183,7 @@ impl Cores {
                     .collect();
                 (every.merge)(args, &parts, &asker, reply)
             }
-            Handler::Control(_) | Handler::Dump(_) | Handler::Container => {
+            Handler::Control(_) | Handler::Listen(_) | Handler::Dump(_) | Handler::Container => {
                 panic!("{} is run by others", command.name)
             }
             _ => run_here(command, &mut self.cores[core].shard, args, asker.db, &shared.hasher, true, reply),

@@ -59,6 +59,7 @@ pub fn run_here(
         Handler::Session(_)
         | Handler::Every(_)
         | Handler::Dump(_)
+        | Handler::Listen(_)
         | Handler::Control(_)
         | Handler::Container => {
             panic!("{} is not a command on keys", command.name)
@@ -211,13 +212,13 @@ fn hop_here(
     let mut found = Vec::with_capacity(refs.len());
     for key in &refs {
         let at = key_of(shard, key);
-        found.push(gather(shard, &at, key.value, command.is(flag::READONLY), touch));
+        found.push(gather(shard, &at, key.value, reads(command, key), touch));
     }
     let mut writes = (hops.decide)(args, &found, shard.now_ms(), reply)?;
     // Grown collections are not shared any more when they are changed.
     drop(found);
     let changed = !writes.is_empty();
-    writes.sort_by_key(Write::removes);
+    writes.sort_by_key(Write::rank);
     for write in writes {
         let at = key_of(shard, &refs[write.key()]);
         apply(shard, &at, write)?;
@@ -225,17 +226,30 @@ fn hop_here(
     Ok(Outcome::changed_if(changed))
 }
 
-/// A copy of the item of `key`, its value only if `value`. Counts as a look-up if the command is `readonly`.
-pub fn gather(
-    shard: &mut Shard,
-    key: &Key<'_>,
-    value: bool,
-    readonly: bool,
-    touch: bool,
-) -> Option<Gathered> {
+/// A command reads that key, as Redis sees it: those that store a combination of others read them too.
+pub fn reads(command: &Command, key: &KeyRef) -> bool {
+    const STORES: &[&str] = &[
+        "sinterstore",
+        "sunionstore",
+        "sdiffstore",
+        "zinterstore",
+        "zunionstore",
+        "zdiffstore",
+        "zrangestore",
+        "bitop",
+        "copy",
+    ];
+    command.is(flag::READONLY) || key.value && STORES.contains(&command.name)
+}
+
+/// A copy of the item of `key`, its value only if `value`. Counts as a look-up if the command `reads` it.
+pub fn gather(shard: &mut Shard, key: &Key<'_>, value: bool, reads: bool, touch: bool) -> Option<Gathered> {
     let now = shard.now_ms();
+    if reads {
+        shard.before_read(key);
+    }
     let found = if touch { shard.store.get(key, now) } else { shard.store.peek(key, now) };
-    if readonly {
+    if reads {
         let count = if found.is_some() { &mut shard.traffic.hits } else { &mut shard.traffic.misses };
         *count += 1;
     }
@@ -252,6 +266,7 @@ pub fn apply(shard: &mut Shard, key: &Key<'_>, write: Write) -> Result<(), Fault
             shard.store.remove(key, now);
         }
         Write::Edit { edit, with, .. } => edit(shard, key, &with)?,
+        Write::Tell { class, name, .. } => shard.tell(class, name, key),
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! asks the other shards, so what was found is kept meanwhile.
 
 use super::Fault;
-use crate::shard::{Key, Meta, Shard};
+use crate::shard::{Key, Meta, Shard, events};
 use slabs::Staged;
 
 /// How far ahead of the pair that is worked on buckets and items are fetched.
@@ -87,6 +87,8 @@ pub fn store<'a>(
         let staged = room.next().unwrap_or(Staged::NOTHING);
         if let Err(fault) = shard.store.commit(staged, &key, value, &Meta::default(), now) {
             refused = Some(fault.into());
+        } else {
+            shard.tell(events::STRING, "set", &key);
         }
     });
     refused.map_or(Ok(()), Err)

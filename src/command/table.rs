@@ -1,8 +1,8 @@
 //! All commands in one table, and the way from a name to its row.
 
 use super::{
-    Command, acl, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, server, sets, sort,
-    sorted, strings, transactions,
+    Command, acl, bitmaps, connection, flag, hashes, keys, lists, memcache, observe, pubsub, server, sets,
+    sort, sorted, strings, transactions,
 };
 use crate::metrics::FAMILIES_MAX;
 use crate::protocol::Args;
@@ -40,6 +40,9 @@ static FAMILIES: &[&[Command]] = &[
     sorted::pops::ROWS,
     sorted::chance::ROWS,
     sorted::combine::ROWS,
+    pubsub::listen::ROWS,
+    pubsub::publish::ROWS,
+    pubsub::inquire::ROWS,
     keys::existence::ROWS,
     keys::ttl::ROWS,
     keys::deadline::ROWS,

@@ -177,6 +177,7 @@ mod tests {
             Kind::Memory => "100mb".into(),
             Kind::Addresses { .. } => "127.0.0.2".into(),
             Kind::OutputLimits => "normal 1 2 3".into(),
+            Kind::Events => "xKE".into(),
             _ => "/somewhere".into(),
         }
     }

@@ -258,6 +258,16 @@ static METRICS: &[Metric] = &[
     ),
     per_core("larder_received_bytes_total", "Bytes read from clients.", Counter::BytesIn),
     per_core("larder_sent_bytes_total", "Bytes sent to clients.", Counter::BytesOut),
+    per_core(
+        "larder_published_messages_total",
+        "Messages with receivers that this core's clients and shard published.",
+        Counter::Published,
+    ),
+    per_core(
+        "larder_delivered_messages_total",
+        "Copies of messages that this core's clients were given.",
+        Counter::Delivered,
+    ),
     per_core("larder_hops_total", "Requests that went to another core.", Counter::Hops),
     per_core(
         "larder_mails_total",

@@ -24,8 +24,10 @@ pub(super) struct Buffers {
     held: Holding,
     /// The most that all but requests may take.
     pub bytes_max: u64,
-    /// `client-output-buffer-limit`.
+    /// `client-output-buffer-limit` of ordinary clients.
     pub output_limit: OutputLimit,
+    /// The same of those who listen.
+    pub listener_limit: OutputLimit,
     /// Parcels that found no room in the mesh, as of the last turn.
     pub outbox: u64,
     /// What the driver receives into.
@@ -119,14 +121,38 @@ impl Core {
     /// Closes the client if it has more output waiting than the user allows.
     #[inline]
     pub(super) fn check_output_limit(&mut self, id: SessionId) {
-        if self.buffers.output_limit != OutputLimit::default() {
+        if *self.output_limit(id) != OutputLimit::default() {
             self.apply_output_limit(id);
         }
     }
 
+    /// How much may wait for a client.
+    #[inline]
+    pub(super) fn output_limit(&self, id: SessionId) -> &OutputLimit {
+        match self.connections[id as usize].listening_bytes {
+            0 => &self.buffers.output_limit,
+            _ => &self.buffers.listener_limit,
+        }
+    }
+
+    /// The output of clients is beyond any bound: not even one reply as large as a request may be explains it.
+    #[inline]
+    pub(super) fn has_too_much_output(&self) -> bool {
+        self.buffers.held.output as u64 > self.buffers.bytes_max + self.inputs_bytes_max
+    }
+
+    /// A client that is being closed will not read what waits for it.
+    pub(super) fn drop_output(&mut self, id: SessionId) {
+        let connection = &mut self.connections[id as usize];
+        connection.out = Vec::new();
+        connection.pieces = Vec::new();
+        connection.pieces_bytes = 0;
+        self.buffers.recount(connection);
+    }
+
     #[cold]
     fn apply_output_limit(&mut self, id: SessionId) {
-        let OutputLimit { hard_bytes, soft_bytes, soft_seconds } = self.buffers.output_limit;
+        let OutputLimit { hard_bytes, soft_bytes, soft_seconds } = *self.output_limit(id);
         let now_us = self.now.mono_us;
         let connection = &mut self.connections[id as usize];
         let bytes = connection.unsent_bytes() as u64;
@@ -146,7 +172,7 @@ impl Core {
     }
 
     /// Closes a client whose buffers take too much.
-    fn close_for_buffers(&mut self, id: SessionId) {
+    pub(super) fn close_for_buffers(&mut self, id: SessionId) {
         let connection = &mut self.connections[id as usize];
         let (output, input) = (connection.unsent_bytes(), connection.input_bytes());
         connection.closing = Closing::Now;

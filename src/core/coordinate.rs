@@ -9,9 +9,9 @@ use crate::connection::Hold;
 use crate::mesh::parcel::Origin;
 use crate::protocol::Reply;
 use crate::session::{Door, Queued, Session, SessionId, Sessions};
-use crate::transaction::coordinator::{self, Host, Messages, Purpose, Scope, Step, Transaction};
+use crate::transaction::coordinator::{self, Changed, Host, Messages, Purpose, Scope, Step, Transaction};
 use crate::transaction::plan::Claims;
-use crate::transaction::{FromShard, Ticket};
+use crate::transaction::{Answer, FromShard, Ticket};
 use std::sync::Arc;
 
 /// A command under way, and whose it is.
@@ -49,7 +49,7 @@ struct OnBehalf<'a> {
 }
 
 impl Host for OnBehalf<'_> {
-    fn session(&mut self, request: &Queued, reply: &mut Vec<u8>) -> coordinator::Client {
+    fn session(&mut self, request: &Queued, reply: &mut Vec<u8>) -> Changed {
         self.core.session_in_transaction(self.origin, self.client, self.user, request, reply)
     }
 
@@ -76,7 +76,7 @@ impl Host for OnBehalf<'_> {
 
 impl Core {
     /// The client that waits there is still the same.
-    fn is_here(&self, origin: Origin) -> bool {
+    pub(super) fn is_here(&self, origin: Origin) -> bool {
         self.connections.get(origin.connection as usize).is_some_and(|c| c.client_id as u32 == origin.client)
     }
 
@@ -127,6 +127,11 @@ impl Core {
 
     /// A shard's answer.
     pub(super) fn coordinate(&mut self, from: u16, ticket: Ticket, answer: FromShard) {
+        if let FromShard::Done(Answer::Listened { connection, client }) = answer
+            && from != self.index
+        {
+            self.core_knows(from, connection, client);
+        }
         let slot = ticket.slot;
         let Some(running) = self.running[slot as usize].take() else { return };
         if running.number() != ticket.number {
@@ -206,6 +211,11 @@ impl Core {
         }
         self.end_transaction(origin, &bytes);
         self.pool.give(bytes);
+        let changing =
+            |session: &Session| session.listens.as_ref().is_some_and(|listens| listens.is_changing());
+        if here && self.sessions.get(id).is_some_and(changing) {
+            self.settle_listening(id);
+        }
     }
 
     /// Gives a client its reply and lets its next request be served.
@@ -231,13 +241,27 @@ impl Core {
         user: &mut Option<Arc<User>>,
         request: &Queued,
         out: &mut Vec<u8>,
-    ) -> coordinator::Client {
+    ) -> Changed {
         let id = origin.connection;
         let here = self.is_here(origin);
         let mut reply = Reply::new(out, client.proto());
-        let Handler::Session(run) = self.table.row(request.row).handler else {
-            reply.ok();
-            return coordinator::Client { asker: client.asker, touch: client.touch };
+        let unchanged = |client: &Client| Changed {
+            client: coordinator::Client { asker: client.asker, touch: client.touch },
+            listening: None,
+        };
+        let run = match self.table.row(request.row).handler {
+            Handler::Session(run) => run,
+            // Who has left listens to nothing.
+            Handler::Listen(_) if !here => return unchanged(client),
+            Handler::Listen(verb) => {
+                let listening = self.begin_listening(origin, verb, request.args(), &mut reply);
+                *client = self.client(id);
+                return Changed { listening, ..unchanged(client) };
+            }
+            _ => {
+                reply.ok();
+                return unchanged(client);
+            }
         };
         // A client that has left meanwhile has a stand-in: what it selected decides what the rest does.
         let mut gone = Sessions::default();
@@ -248,6 +272,7 @@ impl Core {
             session.user = user.clone();
             gone.insert(id, session);
             std::mem::swap(&mut self.sessions, &mut gone);
+            std::mem::swap(&mut self.sessions.listeners, &mut gone.listeners);
         }
         let mut effects = Vec::new();
         let mut local = self.local();
@@ -262,13 +287,18 @@ impl Core {
         }
         *user = self.sessions.get(id).and_then(|session| session.user.clone());
         *client = self.client(id);
+        if !here {
+            std::mem::swap(&mut self.sessions, &mut gone);
+            std::mem::swap(&mut self.sessions.listeners, &mut gone.listeners);
+        }
+        if !self.sessions.listeners.outbox.is_empty() {
+            self.send_published();
+        }
         if here {
             // The transaction holds the client already; a sleep inside it would let it go too early.
             effects.retain(|effect| !matches!(effect, Effect::Sleep(_)));
             self.perform(id, &effects);
-        } else {
-            std::mem::swap(&mut self.sessions, &mut gone);
         }
-        coordinator::Client { asker: client.asker, touch: client.touch }
+        unchanged(client)
     }
 }

@@ -47,6 +47,12 @@ impl Core {
             self.sleepers.push(id);
             return false;
         }
+        if let Handler::Listen(_) = command.handler
+            && !self.connections[id as usize].line.is_empty()
+        {
+            self.connections[id as usize].hold = Hold::Line;
+            return false;
+        }
         let mut muted = request.muted;
         if !client.plain {
             match self.gate(id, client, row, command, args) {
@@ -106,6 +112,7 @@ impl Core {
             Handler::Every(every) => self.every(id, client, row, every, args, muted),
             Handler::Cursor(run) => self.cursor(id, client, row, run, args, muted),
             Handler::Dump(_) => self.start_dump(id, client, row, args),
+            Handler::Listen(_) => self.listen(id, client, row, args),
             Handler::Control(control) => self.control(id, client, control, args, muted),
             Handler::Container => self.refuse(id, client, &Fault::Arity(command.name)),
         }
@@ -146,6 +153,11 @@ impl Core {
         {
             self.metrics().rejected(row);
             self.refuse_command(id, client, command, fault);
+            return Gate::Answered;
+        }
+        let session = self.sessions.get(id).expect("a connection has a session");
+        if session.only_listens() && !is_allowed_to_listeners(command) {
+            self.refuse_listener(id, client, command);
             return Gate::Answered;
         }
         let session = self.sessions.get_mut(id).expect("a connection has a session");
@@ -202,6 +214,20 @@ impl Core {
     }
 
     #[cold]
+    fn refuse_listener(&mut self, id: SessionId, client: &Client, command: &Command) {
+        let text = format!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            command.name
+        );
+        if let Handler::Control(Control::Exec) = command.handler {
+            self.discard(id);
+            let text = format!("EXECABORT Transaction discarded because of: {text}");
+            return self.refuse(id, client, &Fault::Text(text.into()));
+        }
+        self.refuse(id, client, &Fault::Text(format!("ERR {text}").into()));
+    }
+
+    #[cold]
     fn unknown(&mut self, id: SessionId, client: &Client, found: Found, args: Args<'_>) {
         if client.proto() == Proto::Memcache {
             self.answer(id, client, false, |reply| reply.line("ERROR"));
@@ -224,6 +250,11 @@ impl Core {
         self.metrics().error("ERR");
         self.refuse_with(id, client, |reply| reply.raw(&line));
     }
+}
+
+/// What a client may ask that listens and reads RESP2.
+fn is_allowed_to_listeners(command: &Command) -> bool {
+    matches!(command.handler, Handler::Listen(_)) || matches!(command.name, "ping" | "quit" | "reset")
 }
 
 /// Words that begin lines of HTTP, and that Redis closes connections for.

@@ -143,6 +143,9 @@ impl Events for Core {
             self.tell_of_client(id, Some(reason));
         }
         self.log_client(id, "is gone");
+        if self.sessions.get(id).is_some_and(|session| session.listens.is_some()) {
+            self.stop_listening(id);
+        }
         if let Some(mut session) = self.sessions.remove(id) {
             if session.watches != 0 {
                 self.shared.watchers.leave(session.watches);

@@ -11,6 +11,7 @@ use crate::metrics::Counter;
 use crate::pieces::Piece;
 use crate::protocol::{Proto, Span};
 use crate::reactor::Door;
+use crate::session::listeners::{Kind, Name, Published};
 use crate::transaction::{FromShard, Ticket, ToShard};
 use slabs::Lent;
 use std::os::fd::OwnedFd;
@@ -46,6 +47,10 @@ pub enum Mail {
     Notes(Vec<Note>),
     /// Lines for the receiver's watchers (`watch`).
     Watched(Vec<u8>),
+    /// Messages for the receiver's listeners, in order.
+    Published(Vec<Arc<Published>>),
+    /// A client of the sender's listens no more to any of these.
+    Unlistened(Arc<Vec<(Kind, Name)>>),
 }
 
 /// A request that lies in a block, which travels with it.
@@ -85,6 +90,7 @@ impl Mail {
             Mail::Requests(bytes) | Mail::Replies(bytes) => bytes.capacity() as u64,
             Mail::LongRequest(request) => request.block.charged_bytes(),
             Mail::LargeReply(reply) => reply.text.capacity() as u64,
+            Mail::Published(messages) => messages.iter().map(|message| message.bytes() as u64).sum(),
             _ => 0,
         }
     }
@@ -207,6 +213,8 @@ impl Core {
             Mail::Sliced(slice) => self.take_slice(slice),
             Mail::Notes(notes) => notes.into_iter().for_each(|note| self.put_into_words(note)),
             Mail::Watched(lines) => self.feed_own_watchers(&lines),
+            Mail::Published(messages) => messages.iter().for_each(|message| self.deliver(from, message)),
+            Mail::Unlistened(names) => self.forget_listener(from, &names),
         }
     }
 
@@ -233,6 +241,7 @@ impl Core {
         let connection = &mut self.connections[id as usize];
         let drained = match connection.hold {
             Hold::Hops => connection.line.len() <= connection.hops_max() / 2,
+            Hold::Line => connection.line.is_empty(),
             // Nothing is left to be sent, so no send will end the hold: the last replies were not wanted.
             Hold::Output => connection.has_answered(),
             _ => false,

@@ -22,6 +22,7 @@
 //! | `mail` | what cores send each other |
 //! | `turn` | the end of a turn: timers, replies, wakes, closes |
 //! | `dump` | answers that are longer than memory, at the pace of their readers |
+//! | `listen` | messages to those who listen, events of the keyspace among them; who listens |
 //! | `monitor` | lines for `MONITOR` |
 //! | `watch` | lines for memcached's `watch`, and what `stats detail` counts |
 //! | `http` | the console's clients |
@@ -42,6 +43,7 @@ mod http;
 mod incoming;
 mod keyed;
 mod lines;
+mod listen;
 mod mail;
 mod monitor;
 mod pool;
@@ -65,6 +67,7 @@ use crate::connection::Connection;
 use crate::mesh::Mesh;
 use crate::protocol::{Limits, Proto, Span};
 use crate::reactor::{Door, Driver, Waker};
+use crate::session::listeners::KINDS;
 use crate::session::{SessionId, Sessions};
 use crate::shard::Shard;
 use crate::shard::locks::ClaimId;
@@ -117,6 +120,8 @@ pub struct Core {
     mesh: Mesh<Mail>,
     own_mail: VecDeque<Mail>,
     pool: pool::Pool,
+    /// Scratch of `listen`.
+    receivers: Vec<SessionId>,
     /// Scratch of `serve`.
     batch: Vec<serve::Request>,
     /// Scratch of `serve`: arguments of the batch.
@@ -207,6 +212,7 @@ impl Core {
             mesh,
             own_mail: VecDeque::new(),
             pool: pool::Pool::default(),
+            receivers: Vec::new(),
             batch: Vec::new(),
             spans: Vec::new(),
             part_spans: Vec::new(),
@@ -289,6 +295,14 @@ impl Core {
         self.shard.store.watched()
     }
 
+    /// Channels and patterns that this core knows listeners of, for tests.
+    pub fn listened(&self) -> usize {
+        let listeners = &self.sessions.listeners;
+        let names = KINDS.map(|kind| listeners.count(kind)).iter().sum();
+        assert!(names > 0 || listeners.bytes() == 0, "names that nobody listens to are forgotten");
+        names
+    }
+
     /// Bytes of values that have left this shard's store and are still sent, for tests.
     pub fn lent_bytes(&self) -> u64 {
         self.shard.store.lent_bytes()
@@ -329,6 +343,7 @@ impl Core {
             plain: authenticated
                 && !session.is_restricted()
                 && session.multi.is_none()
+                && session.listens.is_none()
                 && session.reply == crate::session::ReplyMode::On,
         }
     }

@@ -102,7 +102,7 @@ impl Batch<'_> {
             Handler::Shard(_) | Handler::Spread { merge: Merge::Lines, .. } => false,
             Handler::Spread { stride, .. } => self.shared.cores() > 1 && arguments > 1 + stride,
             Handler::Hops(_) | Handler::Sort => self.shared.cores() > 1,
-            Handler::Every(_) | Handler::Control(Control::Exec | Control::Watch) => true,
+            Handler::Every(_) | Handler::Listen(_) | Handler::Control(Control::Exec | Control::Watch) => true,
             _ => false,
         }
     }

@@ -4,6 +4,7 @@ use super::{Client, Core, Mail};
 use crate::command::{Context, Control, Effect, Fault, SessionFn};
 use crate::connection::{Closing, Hold};
 use crate::metrics::Counter;
+use crate::parameters::Name;
 use crate::protocol::{Args, Reply};
 use crate::session::{Multi, ReplyMode, SessionId, Watched};
 use crate::shard::locks::Mode;
@@ -42,6 +43,15 @@ impl Core {
             self.log_login_failure(id);
         }
         self.follow_users(client.asker.client_id);
+        // `CONFIG SET` holds for the next request, also of the same turn.
+        let events = self.shared.parameters.number(Name::NotifyKeyspaceEvents) as u16;
+        if events != self.shard.events.mode() {
+            self.set_events(events);
+        }
+        if !self.sessions.listeners.outbox.is_empty() {
+            self.send_published();
+            self.slow_publisher(id);
+        }
         *client = self.client(id);
         // `CLIENT REPLY ON` is the one that is heard although it was said in silence.
         let unmuted = self.table.row(row).name == "client|reply"
@@ -60,6 +70,7 @@ impl Core {
                 Effect::CloseAfterReply => connection.closing = connection.closing.max(Closing::AfterReplies),
                 Effect::CloseNow => connection.closing = connection.closing.max(Closing::Now),
                 Effect::Unwatch => self.unwatch(id),
+                Effect::Unlisten => self.stop_listening(id),
                 Effect::Watch => {
                     self.watchers.push(id);
                     self.begin_watching(id);

@@ -333,6 +333,10 @@ impl Core {
                 self.forget_parts(ticket);
                 Answer::Forgotten
             }
+            Work::Listen { change, connection, client } => {
+                self.note_listening(ticket.core, &change, connection, client);
+                Answer::Listened { connection, client }
+            }
             work => serve::work(&mut self.local(), work),
         }
     }

@@ -159,6 +159,7 @@ impl Core {
         if self.watched != 0 {
             self.tell_of_evictions();
         }
+        self.tell_events();
         self.publish();
         if self.timers.publish {
             self.publish_driver(&driver.figures());
@@ -210,7 +211,7 @@ impl Core {
         if clients > 0 {
             self.buffers.bytes_max = self.buffers.bytes_max.min(clients);
         }
-        self.buffers.output_limit = parameters.output_limit();
+        (self.buffers.output_limit, self.buffers.listener_limit) = parameters.output_limits();
         self.limits.request_bytes_max = parameters.number(Name::ClientQueryBufferLimit) as u64;
         if budget != self.shard.store.ledger().budget
             && let Err(error) = self.shard.store.set_budget(budget)
@@ -233,11 +234,13 @@ impl Core {
             sorted_entries: small(Name::ZsetMaxListpackEntries),
             sorted_value_bytes: small(Name::ZsetMaxListpackValue),
         };
+        let events = parameters.number(Name::NotifyKeyspaceEvents) as u16;
         self.slowlog.follow(parameters);
         self.time_all = self.slowlog.wants(999);
         self.timers.housekeeping_ms = 1000 / parameters.number(Name::Hz).max(1) as u64;
         log::set_max_level(parameters.log_level());
         self.timers.work_left = true;
+        self.set_events(events);
     }
 
     /// Looks at the few switches that concern every request, once a turn, before its first request.
@@ -359,7 +362,8 @@ impl Core {
                 // The soft limit is looked at again, though nothing happens.
                 self.suspects.push(id as SessionId);
             }
-            let listens = session.monitor
+            let listens = session.is_listening()
+                || session.monitor
                 || session.watches != 0
                 || matches!(connection.hold, Hold::Dump | Hold::Blocked);
             let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !listens;
@@ -527,6 +531,7 @@ impl Core {
                 continue;
             }
             let whole = connection.line.is_empty()
+                || connection.pushed
                 || connection.out.len() + connection.pieces_bytes > SEND_ANYWAY_BYTES;
             if whole
                 && !connection.sending
@@ -542,6 +547,7 @@ impl Core {
                     connection.take_pieces(buffer)
                 };
                 connection.sending = true;
+                connection.pushed = false;
                 connection.moved_us = self.now.mono_us;
                 connection.untaken_bytes = u64::MAX;
                 let waits =

@@ -13,8 +13,7 @@ use crate::command::{Call, Fault, Handler, Outcome, ShardFn};
 use crate::limits::WATCHER_OUTPUT_BYTES_MAX;
 use crate::protocol::{Args, Reply};
 use crate::session::SessionId;
-use crate::shard::Key;
-use crate::shard::{Kind, Shard};
+use crate::shard::{Key, Kind, Shard, events};
 use crate::shared::watchers::topic;
 use crate::text::uri_encode;
 use std::io::Write;
@@ -35,6 +34,8 @@ struct Sight {
     class: u64,
     value_bytes: u64,
     expire_at_ms: u64,
+    /// Its unique: another one after every change of its value.
+    unique: u64,
 }
 
 /// What somebody's command did to an item.
@@ -57,6 +58,7 @@ fn sight(shard: &Shard, key: &Key<'_>) -> Sight {
             class: item.class() as u64 + 1,
             value_bytes: item.value().len() as u64,
             expire_at_ms: item.expire_at_ms(),
+            unique: item.cas_unique(),
         },
     }
 }
@@ -120,6 +122,9 @@ impl Core {
         let mark = reply.len();
         let done = run(&mut self.shard, call, reply);
         let after = sight(&self.shard, &call.key);
+        if self.watched & topic::EVENTS != 0 {
+            self.tell_deed(deed, &call.key, &before, &after);
+        }
         if self.watched & topic::DETAIL != 0 {
             self.shard.prefixes.note(call.key.bytes, deed, before.found);
         }
@@ -183,6 +188,32 @@ impl Core {
         }
         self.send_notes(whose.core, notes);
         done
+    }
+
+    /// Tells what a command of memcached's did to a key, in Redis's words: what stores is `set`, what adds to a value or
+    /// counts is what it is there, what ends is `del`, and another deadline is `expire` or `persist`.
+    fn tell_deed(&mut self, deed: Deed, key: &Key<'_>, before: &Sight, after: &Sight) {
+        let name = match deed {
+            Deed::Store("append") => "append",
+            Deed::Store("prepend") => "prepend",
+            Deed::Count if before.found => "incrby",
+            _ => "set",
+        };
+        if before.found && !after.found {
+            return self.shard.tell(events::GENERIC, "del", key);
+        }
+        let stored = after.found && (!before.found || before.unique != after.unique);
+        if stored {
+            self.shard.tell(events::STRING, name, key);
+        }
+        // A deadline that a value was stored with is told even if the one before had the same.
+        let dated = stored && name == "set" && after.expire_at_ms != 0;
+        if after.found && (dated || before.found && before.expire_at_ms != after.expire_at_ms) {
+            let name = if after.expire_at_ms == 0 { "persist" } else { "expire" };
+            if after.expire_at_ms != 0 || !stored {
+                self.shard.tell(events::GENERIC, name, key);
+            }
+        }
     }
 
     /// Gives notes to the core of the client whom they are about.
@@ -257,7 +288,10 @@ impl Core {
     /// Looks who wants to hear of what: once a turn, and where a command may have changed it.
     #[inline]
     pub(super) fn look_for_watchers(&mut self) {
-        let watched = self.shared.watchers.topics();
+        let mut watched = self.shared.watchers.topics();
+        if self.shard.events.is_wanted() {
+            watched |= topic::EVENTS;
+        }
         if watched != self.watched {
             self.watch_topics(watched);
         }

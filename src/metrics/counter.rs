@@ -142,6 +142,10 @@ pub enum Counter {
     MetaCommands,
     /// memcached: misses of get whose key a flush has just taken.
     GetFlushed,
+    /// Messages that were published and had receivers, events of keys among them.
+    Published,
+    /// Copies of messages that clients were given.
+    Delivered,
     /// Number of counters, not one itself.
     Count,
 }

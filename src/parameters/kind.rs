@@ -1,6 +1,6 @@
 //! Types of parameters: which values they take, how they are read and written.
 
-use super::{bytes, output_limits};
+use super::{bytes, events, output_limits};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -74,6 +74,8 @@ pub enum Kind {
     },
     /// How much output may wait for clients, by their class.
     OutputLimits,
+    /// Classes of keyspace events, as letters.
+    Events,
     /// One value only: a feature that other servers have and clients ask for.
     Fixed {
         /// The value.
@@ -151,6 +153,11 @@ impl Kind {
                 "argument must be groups of a class (normal, slave, pubsub), a hard limit, a soft limit and seconds"
                     .into()
             }),
+            Kind::Events => {
+                events::parse(value).map(|bits| Value::Number(i64::from(bits))).ok_or_else(|| {
+                    "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into()
+                })
+            }
             Kind::Fixed { value: only } if value.eq_ignore_ascii_case(only.as_bytes()) => {
                 Ok(Value::Number(0))
             }
@@ -172,7 +179,7 @@ impl Kind {
             Kind::Boolean { default, .. } => Value::Number(i64::from(default)),
             Kind::Choice { default, .. } => Value::Number(default as i64),
             Kind::OutputLimits => Value::Text(output_limits::DEFAULT.as_bytes().to_vec()),
-            Kind::CacheMode | Kind::Fixed { .. } => Value::Number(0),
+            Kind::CacheMode | Kind::Events | Kind::Fixed { .. } => Value::Number(0),
             Kind::Text { default } | Kind::Addresses { default } => Value::Text(default.as_bytes().to_vec()),
         }
     }
@@ -183,6 +190,7 @@ impl Kind {
             Kind::Threads { .. } | Kind::Memory => "0".into(),
             Kind::Size { default, .. } => bytes::short(default as u64).into(),
             Kind::CacheMode => "true".into(),
+            Kind::Events => quoted_if_empty(""),
             Kind::OutputLimits => "normal 0 0 0".into(),
             Kind::Text { default } | Kind::Addresses { default } => quoted_if_empty(default),
             Kind::Fixed { value } => quoted_if_empty(value),
@@ -217,6 +225,7 @@ impl Kind {
             Kind::Mode { .. } => "octal permission bits from 0 to 777".into(),
             Kind::Addresses { .. } => "IP addresses; * and ::* are all addresses of IPv4 and IPv6".into(),
             Kind::OutputLimits => "class, hard limit, soft limit, seconds; for each class".into(),
+            Kind::Events => "letters of 'Ag$lshzxeKEtmdn'; empty publishes nothing".into(),
             Kind::Fixed { value } => format!("only {}", quoted_if_empty(value)).into(),
         }
     }
@@ -228,6 +237,7 @@ impl Kind {
             Kind::CacheMode => Words::TrueFalse.of(number != 0).into(),
             Kind::Choice { of, .. } => of[number as usize].into(),
             Kind::Fixed { value } => value.into(),
+            Kind::Events => events::show(number as u16).into(),
             Kind::Mode { .. } => format!("{number:o}").into(),
             _ => number.to_string().into(),
         }

@@ -6,6 +6,7 @@
 //! look at. Nothing here reads argv, the environment or a file: that is `config`.
 
 pub mod bytes;
+pub mod events;
 pub mod kind;
 mod output_limits;
 pub mod quoted;
@@ -318,9 +319,9 @@ impl Parameters {
         kind::addresses(&self.text(Name::Bind)).expect("checked when it was set")
     }
 
-    /// How much output may wait for a client.
-    pub fn output_limit(&self) -> OutputLimit {
-        output_limits::normal(&self.text(Name::ClientOutputBufferLimit))
+    /// How much output may wait for an ordinary client, and for one that listens.
+    pub fn output_limits(&self) -> (OutputLimit, OutputLimit) {
+        output_limits::of_clients(&self.text(Name::ClientOutputBufferLimit))
     }
 
     /// New users may use all channels.

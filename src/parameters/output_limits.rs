@@ -53,9 +53,9 @@ pub(super) fn normalized(value: &[u8]) -> Option<Vec<u8>> {
     Some(text.into_bytes())
 }
 
-/// The limits of ordinary clients in a value that was kept.
-pub(super) fn normal(value: &[u8]) -> OutputLimit {
-    parse(value).map_or_else(OutputLimit::default, |limits| limits[0])
+/// The limits of ordinary clients, and of those who listen, in a value that was kept.
+pub(super) fn of_clients(value: &[u8]) -> (OutputLimit, OutputLimit) {
+    parse(value).map_or_else(Default::default, |[normal, _, pubsub]| (normal, pubsub))
 }
 
 #[cfg(test)]
@@ -68,7 +68,8 @@ mod tests {
         let shown = normalized(b"PUBSUB 1mb 1kb 5  normal 2mb 0 0").unwrap();
         assert_eq!(shown, b"normal 2097152 0 0 slave 268435456 67108864 60 pubsub 1048576 1024 5");
         let limit = OutputLimit { hard_bytes: 2 << 20, soft_bytes: 0, soft_seconds: 0 };
-        assert_eq!(normal(&shown), limit);
+        let pubsub = OutputLimit { hard_bytes: 1 << 20, soft_bytes: 1 << 10, soft_seconds: 5 };
+        assert_eq!(of_clients(&shown), (limit, pubsub));
         assert_eq!(normalized(b"replica 1 2 3").unwrap(), normalized(b"slave 1 2 3").unwrap());
         for bad in [
             &b""[..],

@@ -211,8 +211,8 @@ parameters! {
         "Snapshots: there are none.";
     Appendonly "appendonly" [] LIVE, Kind::Fixed { value: "no" },
         "Append-only file: there is none.";
-    NotifyKeyspaceEvents "notify-keyspace-events" [] LIVE, Kind::Fixed { value: "" },
-        "Keyspace notifications: there are none.";
+    NotifyKeyspaceEvents "notify-keyspace-events" [] LIVE, Kind::Events,
+        "Which events of keys are published, by Redis's letters.";
     ClusterEnabled "cluster-enabled" [] START, Kind::Fixed { value: "no" },
         "Cluster: this is a lone server.";
     LatencyTracking "latency-tracking" [] LIVE, Kind::Fixed { value: "no" },

@@ -4,6 +4,7 @@
 pub mod ages;
 pub mod big;
 pub mod collections;
+pub mod events;
 pub mod hot;
 pub mod lifetimes;
 pub mod locks;
@@ -78,6 +79,8 @@ pub struct Shard {
     lists_bytes: i64,
     /// The block that holds the request which is being executed, if it came in one: a large value in it may stay there.
     pub offer: Option<Lent>,
+    /// What happened to keys, for those who listen to it.
+    pub events: events::Events,
     /// Active expiry may run (`DEBUG SET-ACTIVE-EXPIRE`).
     pub active_expire: bool,
     /// Physical database of each logical one: `SWAPDB` swaps two, `FLUSHDB` puts an empty one in place.
@@ -117,6 +120,7 @@ impl Shard {
             due: collections::due::Due::default(),
             lists_bytes: 0,
             offer: None,
+            events: events::Events::default(),
             active_expire: true,
             databases: (0..databases).collect(),
             flushed: [false; 256],
@@ -171,6 +175,13 @@ impl Shard {
     /// A look-up by a reading command: counts a hit or a miss, and as use unless `touch` is false.
     #[inline]
     pub fn read(&mut self, key: &Key<'_>, touch: bool) -> Option<Item<'_>> {
+        self.before_read(key);
+        self.look(key, touch)
+    }
+
+    /// The same for a command that looks at a key and not at its value: nobody is told that there is none.
+    #[inline]
+    pub fn look(&mut self, key: &Key<'_>, touch: bool) -> Option<Item<'_>> {
         let now = self.now.unix_ms;
         let found = if touch { self.store.get(key, now) } else { self.store.peek(key, now) };
         match found {

@@ -20,8 +20,10 @@ pub mod topic {
     pub const SILENT: u16 = 1 << 5;
     /// Not a watcher's: prefixes of keys are counted (`stats detail on`).
     pub const DETAIL: u16 = 1 << 6;
+    /// Not a watcher's: events of keys are published (`shard::events`).
+    pub const EVENTS: u16 = 1 << 7;
     /// Those that concern one item each.
-    pub const ITEMS: u16 = FETCHERS | MUTATIONS | DELETIONS | DETAIL;
+    pub const ITEMS: u16 = FETCHERS | MUTATIONS | DELETIONS | DETAIL | EVENTS;
 }
 
 const TOPICS: usize = 6;

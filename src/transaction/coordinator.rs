@@ -13,11 +13,12 @@ use super::plan::{Claims, Place, keys_of, place_of, shard_of};
 use super::{Answer, Change, Done, FromShard, PartCall, ToShard, Wanted, Work, parts};
 use crate::acl::Denied;
 use crate::command::keys::cursor::core_of;
-use crate::command::run::parts_fit;
+use crate::command::run::{parts_fit, reads};
 use crate::command::sort::Sorter;
 use crate::command::table::TABLE;
-use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome, sort};
+use crate::command::{Asker, Command, Control, Fault, Handler, KeyRef, Merge, Outcome, sort};
 use crate::protocol::{Proto, Reply};
+use crate::session::listeners::Change as Listening;
 use crate::session::{Queued, Watched};
 use crate::shard::locks::Manner;
 use crate::shard::waiters::Waiter;
@@ -76,6 +77,25 @@ pub struct Client {
     pub touch: bool,
 }
 
+/// What a command on the client's own state has led to.
+pub struct Changed {
+    /// The client as it is now.
+    pub client: Client,
+    /// What it listens to now; every core is to be told.
+    pub listening: Option<Telling>,
+}
+
+/// What every core is to be told of a client.
+#[derive(Clone)]
+pub struct Telling {
+    /// What has changed.
+    pub change: Arc<Listening>,
+    /// Its slot.
+    pub connection: u32,
+    /// Low half of its id.
+    pub client: u32,
+}
+
 /// What the core lends while a round is built: the process, and a way to run a session command.
 pub struct Scope<'a> {
     /// Facts of the process.
@@ -91,7 +111,7 @@ pub struct Scope<'a> {
 /// What the client's core does for a program.
 pub trait Host {
     /// Runs a command on the client's own state, writes its reply, and gives the client's facts anew.
-    fn session(&mut self, request: &Queued, reply: &mut Vec<u8>) -> Client;
+    fn session(&mut self, request: &Queued, reply: &mut Vec<u8>) -> Changed;
 
     /// The client may not give that command any more.
     fn denies(&mut self, request: &Queued) -> Option<Denied>;
@@ -138,6 +158,8 @@ enum Round {
     Ask { command: usize },
     /// That it stands in line.
     Await { command: usize },
+    /// That all cores know what the client listens to; the reply is ready.
+    Listen { command: usize, reply: Vec<u8> },
     /// Votes on storing several values, then that they are stored, or that the room for them is given up.
     Store { command: usize, shards: Vec<u16>, step: Storing },
 }
@@ -330,6 +352,7 @@ impl Transaction {
             | Round::Apply { .. }
             | Round::Ask { .. }
             | Round::Await { .. }
+            | Round::Listen { .. }
             | Round::Store { .. } => self.next_command() >= self.commands.len(),
             _ => false,
         };
@@ -355,6 +378,7 @@ impl Transaction {
             | Round::Apply { command, .. }
             | Round::Ask { command }
             | Round::Await { command }
+            | Round::Listen { command, .. }
             | Round::Store { command, .. } => command + 1,
             Round::None | Round::Look | Round::Watch { .. } => self.replies.len(),
         }
@@ -419,7 +443,26 @@ impl Transaction {
                     if !shares.is_empty() {
                         break;
                     }
-                    self.client = scope.host.session(&request, &mut reply);
+                    self.client = scope.host.session(&request, &mut reply).client;
+                    Vec::new()
+                }
+                (Handler::Listen(verb), _) => {
+                    if !shares.is_empty() {
+                        break;
+                    }
+                    // Redis's clients of a shard's channels wait for one reply where they would get several.
+                    if verb.waits_alone() && matches!(self.purpose, Purpose::Exec { .. }) {
+                        let fault = Fault::text("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+                        fault.write(&mut Reply::new(&mut reply, self.client.asker.proto));
+                    } else if let Some(telling) = self.listen(scope, &request, &mut reply) {
+                        self.round = Round::Listen { command: at, reply };
+                        let tell = |Telling { change, connection, client }| Work::Listen {
+                            change,
+                            connection,
+                            client,
+                        };
+                        return (0..shards).map(|_| Some(tell(telling.clone()))).collect();
+                    }
                     Vec::new()
                 }
                 (Handler::Every(every), _) => {
@@ -482,6 +525,12 @@ impl Transaction {
         }
         self.round = Round::Calls { shares };
         calls.into_iter().map(|calls| (!calls.is_empty()).then_some(Work::Calls(calls))).collect()
+    }
+
+    fn listen(&mut self, scope: &mut Scope<'_>, request: &Queued, reply: &mut Vec<u8>) -> Option<Telling> {
+        let Changed { client, listening } = scope.host.session(request, reply);
+        self.client = client;
+        listening
     }
 
     fn part_call(&self, request: Queued, part: bool) -> PartCall {
@@ -591,13 +640,16 @@ impl Transaction {
 
     fn gather_round(&mut self, command: usize, keys: Vec<KeyRef>, shared: &Shared) -> Vec<Option<Work>> {
         let mut wanted: Vec<Vec<Wanted>> = self.answers.iter().map(|_| Vec::new()).collect();
+        let row = TABLE.row(self.commands[command].row);
         let args = self.commands[command].args();
         let mut shares = Vec::new();
         for key in &keys {
             let bytes = &args[key.arg];
             let shard = shard_of(shared, bytes);
             shares.push(Share { shard, at: wanted[shard as usize].len() });
-            wanted[shard as usize].push(Wanted { db: key.db, key: bytes.to_vec(), value: key.value });
+            let reads = reads(row, key);
+            let (db, key, value) = (key.db, bytes.to_vec(), key.value);
+            wanted[shard as usize].push(Wanted { db, key, value, reads });
         }
         self.round = Round::Gather { command, keys, shares };
         wanted.into_iter().map(|wanted| (!wanted.is_empty()).then_some(Work::Gather(wanted))).collect()
@@ -652,6 +704,7 @@ impl Transaction {
                 self.settle_ask(command, &parts);
             }
             Round::Await { .. } => self.replies.push(Vec::new()),
+            Round::Listen { reply, .. } => self.replies.push(reply),
             Round::Store { command, shards, step } => {
                 return self.settle_store(command, shards, step, answers);
             }

@@ -47,6 +47,7 @@ pub mod serve;
 use crate::command::sort::Lookup;
 use crate::command::{Asker, Fault, Gathered, Outcome, Write};
 use crate::protocol::Proto;
+use crate::session::listeners::Change as Listening;
 use crate::session::{Queued, Watched};
 use crate::shard::locks::{Manner, Mode};
 use crate::shard::waiters::{Awaited, Waiter};
@@ -137,6 +138,15 @@ pub enum Work {
         /// The keys.
         places: Vec<(Awaited, u32)>,
     },
+    /// A client listens to other names now.
+    Listen {
+        /// What changes.
+        change: Arc<Listening>,
+        /// Its slot on the core that coordinates.
+        connection: u32,
+        /// Low half of its id.
+        client: u32,
+    },
     /// A question to every core.
     Ask {
         /// Row of the command.
@@ -172,6 +182,8 @@ pub struct Wanted {
     pub key: Vec<u8>,
     /// The value is needed, not only whether there is one.
     pub value: bool,
+    /// It counts as a look-up.
+    pub reads: bool,
 }
 
 /// An item to be stored, changed or removed.
@@ -204,6 +216,13 @@ pub enum Answer {
     Standing,
     /// To `Work::Ask`.
     Asked(Vec<u8>),
+    /// To `Work::Listen`, whose this was.
+    Listened {
+        /// See there.
+        connection: u32,
+        /// See there.
+        client: u32,
+    },
     /// To parts that write, and to `Work::Prepare`.
     Voted(Vote),
     /// To parts that read, and to `Work::Go`.

@@ -37,6 +37,7 @@ pub fn work(local: &mut Local<'_>, work: Work) -> Answer {
                 .for_each(|(awaited, argument)| local.shard.stand_in_line(waiter, awaited, *argument));
             Answer::Standing
         }
+        Work::Listen { .. } => unreachable!("the core knows who listens"),
         Work::Ask { row, request, asker } => {
             let Handler::Every(every) = TABLE.row(row).handler else {
                 unreachable!("only commands to every core ask")
@@ -74,14 +75,14 @@ fn run(shard: &mut Shard, hasher: &Hasher, call: &PartCall) -> PartReply {
 /// A copy of a live item.
 pub fn gather(shard: &mut Shard, hasher: &Hasher, wanted: &Wanted) -> Option<Gathered> {
     let key = key(shard, hasher, wanted.db, &wanted.key);
-    let found = run::gather(shard, &key, wanted.value, false, true)?;
+    let found = run::gather(shard, &key, wanted.value, wanted.reads, true)?;
     Some(Gathered { meta: Meta { cas: None, ..found.meta }, ..found })
 }
 
 /// Stores first, removes after: what cannot be stored leaves everything in place that was there.
 pub fn apply(shard: &mut Shard, hasher: &Hasher, mut changes: Vec<Change>) -> Result<(), Fault> {
     let changed = !changes.is_empty();
-    changes.sort_by_key(|change| change.write.removes());
+    changes.sort_by_key(|change| change.write.rank());
     for change in changes {
         let key = key(shard, hasher, change.db, &change.key);
         run::apply(shard, &key, change.write)?;

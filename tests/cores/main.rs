@@ -4,6 +4,7 @@
 
 mod blocking;
 mod driver;
+mod listening;
 mod pressure;
 mod script;
 mod secure;

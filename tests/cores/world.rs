@@ -233,6 +233,11 @@ impl World {
         self.cores.iter().map(Core::watched).sum()
     }
 
+    /// Names that any core thinks somebody listens to.
+    pub fn listened(&self) -> usize {
+        self.cores.iter().map(Core::listened).sum()
+    }
+
     /// Turns until all cores have stopped.
     pub fn stop(&mut self) {
         self.shared.stopping.store(true, std::sync::atomic::Ordering::Release);

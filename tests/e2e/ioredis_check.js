@@ -38,7 +38,19 @@ async function main() {
   await assert.rejects(client.call("NOSUCH"), /unknown command/);
   assert.match(await client.info(), /redis_version:/);
   assert.match(await client.client("LIST"), /name=tests/);
-  await Promise.all([client.quit(), other.quit()]);
+  const listener = client.duplicate();
+  const heard = [];
+  listener.on("message", (channel, message) => heard.push([channel, message]));
+  listener.on("pmessage", (pattern, channel, message) => heard.push([pattern, channel, message]));
+  assert.equal(await listener.subscribe("news", "other"), 2);
+  assert.equal(await listener.psubscribe("n?ws"), 3);
+  for (let i = 0; i < 100; i++) assert.equal(await client.publish("news", String(i)), 2);
+  while (heard.length < 200) await new Promise((resolve) => setImmediate(resolve));
+  heard.forEach((one, i) => assert.deepEqual(one, [...(i % 2 ? ["n?ws"] : []), "news", String(Math.floor(i / 2))]));
+  assert.equal(await listener.unsubscribe("news", "other"), 1);
+  assert.deepEqual(await client.pubsub("NUMSUB", "news"), ["news", 0]);
+  assert.equal(await listener.punsubscribe("n?ws"), 0);
+  await Promise.all([client.quit(), other.quit(), listener.quit()]);
   console.log("ok");
 }
 

@@ -4,7 +4,7 @@
 //! cost of a compare, and its pace follows what there is to find. It looks at the chunks of a page in the order of
 //! their addresses, which the CPU prefetches by itself; only what is dead is looked up in the index.
 
-use super::{Gone, Store};
+use super::{Gone, Store, Way};
 use crate::hash::Key;
 use crate::index::Slot;
 use crate::page::Handle;
@@ -35,6 +35,9 @@ impl Store {
         self.sweep.late_ms_max = self.sweep.late_ms_max.max(late_ms);
         self.counters.expired += 1;
         self.counters.expired_unread += u64::from(self.pages.raw(handle).frequency() == 0);
+        if self.witness.is_at_gate() {
+            self.witness.note_passage(&self.pages, handle, Way::Expired);
+        }
         let version = self.next_change();
         self.index.stamp(hash, version);
         self.drop_item(hash, slot, handle, Gone::Expired);

@@ -32,8 +32,8 @@ pub use stage::Staged;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 pub use watch::Arrived;
-pub use witness::Evicted;
 use witness::Witness;
+pub use witness::{Evicted, Passage, Way};
 
 /// Why an item leaves its chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

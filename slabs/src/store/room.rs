@@ -1,6 +1,6 @@
 //! Where chunks and blobs come from and go to, and how the budget is kept.
 
-use super::{Gone, Store, hash_of};
+use super::{Gone, Store, Way, hash_of};
 use crate::class::ClassId;
 use crate::hash::Key;
 use crate::index::Slot;
@@ -258,6 +258,9 @@ impl Store {
         self.counters.evicted_unread += u64::from(raw.frequency() == 0);
         if self.witness.looks() {
             self.witness.note(&self.pages, handle);
+        }
+        if self.witness.is_at_gate() {
+            self.witness.note_passage(&self.pages, handle, Way::Evicted);
         }
         let version = self.next_change();
         self.index.stamp(hash, version);

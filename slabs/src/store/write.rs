@@ -1,6 +1,6 @@
 //! Changing things.
 
-use super::{Gone, Store};
+use super::{Gone, Store, Way};
 use crate::hash::Key;
 use crate::item::{FIELDS, Item, Raw, layout_of, payload_offset};
 use crate::large::{self, Lent};
@@ -270,6 +270,9 @@ impl Store {
         self.index.insert(hash, handle);
         self.enter(hash, handle);
         self.grow_index();
+        if self.witness.is_at_gate() {
+            self.witness.note_passage(&self.pages, handle, Way::Came);
+        }
     }
 
     /// Another value or other metadata for an item: in its chunk if that is still the right one and nobody reads

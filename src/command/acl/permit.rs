@@ -3,7 +3,7 @@
 use super::log::note;
 use crate::acl::log::Reason;
 use crate::acl::{Denied, Selector, User, need};
-use crate::command::server::keyflags::{KeySpec, specs, used_as};
+use crate::command::server::keyflags::{KeySpec, NO_KEY, specs, used_as};
 use crate::command::table::TABLE;
 use crate::command::{Command, Fault, Keys, Local, flag, sort};
 use crate::protocol::Args;
@@ -27,8 +27,11 @@ static NEEDS: LazyLock<Vec<Needs>> =
 
 impl Needs {
     fn of(command: &Command) -> Needs {
-        let keys: Vec<(KeySpec, u8)> =
-            specs(command).into_iter().map(|spec| (spec, needs_of(spec.flags))).collect();
+        let keys: Vec<(KeySpec, u8)> = specs(command)
+            .into_iter()
+            .filter(|spec| spec.flags != NO_KEY)
+            .map(|spec| (spec, needs_of(spec.flags)))
+            .collect();
         // Who leaves a channel needs no right to it.
         let (channels, patterns) = match command.name {
             "subscribe" | "ssubscribe" => (Keys::ALL, false),

@@ -5,7 +5,7 @@ use crate::command::strings::{find, grow, read};
 use crate::command::{Call, Command, Fault, Handler, Keys, Outcome, flag};
 use crate::data::bits;
 use crate::protocol::Reply;
-use crate::shard::Shard;
+use crate::shard::{Shard, events};
 use crate::text::parse_i64;
 
 /// The commands of this file.
@@ -54,6 +54,7 @@ fn setbit(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
     let (value, _) = grow(shard, call, bytes)?;
     reply.int(i64::from(bits::get(value, at)));
     bits::set(value, at, on);
+    shard.tell(events::STRING, "setbit", &call.key);
     Ok(Outcome::CHANGED)
 }
 

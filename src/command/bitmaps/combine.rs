@@ -3,7 +3,7 @@
 use crate::command::{Command, Fault, Gathered, Handler, Hops, KeyRef, Keys, Write, flag};
 use crate::data::bits::{self, Combine};
 use crate::protocol::{Args, Reply};
-use crate::shard::{Kind, Meta, Payload};
+use crate::shard::{Kind, Meta, Payload, events};
 
 /// The commands of this file.
 pub static ROWS: &[Command] = &[Command {
@@ -57,8 +57,13 @@ fn decide(
     let value = bits::combine(operation(&args[1])?, values);
     reply.int(value.len() as i64);
     Ok(match (value.is_empty(), &found[0]) {
-        (false, _) => vec![Write::Put { key: 0, value: Payload::Bytes(value), meta: Meta::default() }],
-        (true, Some(_)) => vec![Write::Remove { key: 0 }],
+        (false, _) => vec![
+            Write::Put { key: 0, value: Payload::Bytes(value), meta: Meta::default() },
+            Write::Tell { key: 0, class: events::STRING, name: "set" },
+        ],
+        (true, Some(_)) => {
+            vec![Write::Remove { key: 0 }, Write::Tell { key: 0, class: events::GENERIC, name: "del" }]
+        }
         (true, None) => Vec::new(),
     })
 }

@@ -8,7 +8,7 @@ use crate::command::strings::{find, grow, read};
 use crate::command::{Call, Command, Fault, Handler, Keys, Outcome, flag};
 use crate::data::bitfield::{Overflow, Type};
 use crate::protocol::{Args, Reply};
-use crate::shard::Shard;
+use crate::shard::{Shard, events};
 use crate::text::parse_i64;
 
 /// The commands of this file.
@@ -224,6 +224,9 @@ fn run(shard: &mut Shard, call: &Call<'_>, may_write: bool, reply: &mut Reply<'_
             changed = true;
         }
         done.tell(reply);
+    }
+    if changed {
+        shard.tell(events::STRING, "setbit", &call.key);
     }
     Ok(Outcome::changed_if(changed))
 }

@@ -1,6 +1,6 @@
 //! `CLIENT KILL`, in its old form (an address) and its new one (filters).
 
-use super::list::is_normal;
+use super::list::ClientType;
 use crate::command::answer::{self, Pack};
 use crate::command::{Asker, Every, Fault, Local, Outcome};
 use crate::protocol::{Args, Reply};
@@ -22,8 +22,7 @@ struct Filter<'a> {
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
     user: Option<&'a [u8]>,
-    /// A type was asked for that nobody is.
-    nobody: bool,
+    kind: Option<ClientType>,
     spare_asker: bool,
 }
 
@@ -50,7 +49,7 @@ impl<'a> Filter<'a> {
             let id = parse_i64(value).filter(|id| *id > 0);
             self.id = Some(id.ok_or(Fault::text("ERR client-id should be greater than 0"))? as u64);
         } else if is(b"type") {
-            self.nobody |= !is_normal(value)?;
+            self.kind = Some(ClientType::parse(value)?);
         } else if is(b"addr") {
             self.addr = Some(value);
         } else if is(b"laddr") {
@@ -68,8 +67,8 @@ impl<'a> Filter<'a> {
     }
 
     fn fits(&self, session: &Session, asker: &Asker) -> bool {
-        !self.nobody
-            && !session.doomed
+        !session.doomed
+            && self.kind.is_none_or(|kind| kind == ClientType::of(session))
             && self.id.is_none_or(|id| id == session.client_id)
             && self.addr.is_none_or(|addr| addr == session.peer.as_bytes())
             && self.laddr.is_none_or(|laddr| laddr == session.local.as_bytes())

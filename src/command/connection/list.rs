@@ -32,8 +32,8 @@ pub(super) fn info(
 /// Which clients are listed.
 enum Wanted {
     All,
-    /// Of a type that nobody is.
-    None,
+    /// Of one type.
+    Type(ClientType),
     /// With these ids, in this order.
     Ids(Vec<u64>),
 }
@@ -43,7 +43,7 @@ impl Wanted {
         match args.get(2) {
             None => Ok(Wanted::All),
             Some(word) if word.eq_ignore_ascii_case(b"type") && args.len() == 4 => {
-                Ok(if is_normal(&args[3])? { Wanted::All } else { Wanted::None })
+                Ok(Wanted::Type(ClientType::parse(&args[3])?))
             }
             Some(word) if word.eq_ignore_ascii_case(b"id") && args.len() > 3 => {
                 let id = |arg: &[u8]| parse_i64(arg).ok_or(Fault::text("ERR Invalid client ID"));
@@ -56,26 +56,44 @@ impl Wanted {
     }
 }
 
-/// A type of clients: all are normal, the others do not exist here.
-pub(super) fn is_normal(word: &[u8]) -> Result<bool, Fault> {
-    let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
-    if is(b"normal") {
-        Ok(true)
-    } else if is(b"master") || is(b"replica") || is(b"slave") || is(b"pubsub") {
-        Ok(false)
-    } else {
-        Err(Fault::quoted("ERR Unknown client type '", word, "'"))
+/// A type of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientType {
+    /// Who listens to nothing.
+    Normal,
+    /// Who listens.
+    Pubsub,
+    /// Servers, of which there are none.
+    Server,
+}
+
+impl ClientType {
+    pub(super) fn parse(word: &[u8]) -> Result<ClientType, Fault> {
+        let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+        if is(b"normal") {
+            Ok(ClientType::Normal)
+        } else if is(b"pubsub") {
+            Ok(ClientType::Pubsub)
+        } else if is(b"master") || is(b"replica") || is(b"slave") {
+            Ok(ClientType::Server)
+        } else {
+            Err(Fault::quoted("ERR Unknown client type '", word, "'"))
+        }
+    }
+
+    pub(super) fn of(session: &Session) -> ClientType {
+        if session.is_listening() { ClientType::Pubsub } else { ClientType::Normal }
     }
 }
 
 /// Each client that is wanted: its id and its line.
 fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
     let mut answer = Pack::default();
-    let wanted = Wanted::parse(args).unwrap_or(Wanted::None);
+    let wanted = Wanted::parse(args).unwrap_or(Wanted::All);
     for (_, session) in local.sessions.iter() {
         let listed = match &wanted {
             Wanted::All => true,
-            Wanted::None => false,
+            Wanted::Type(wanted) => *wanted == ClientType::of(session),
             Wanted::Ids(ids) => ids.contains(&session.client_id),
         };
         if listed {
@@ -103,7 +121,7 @@ fn merge(args: Args<'_>, parts: &[Vec<u8>], reply: &mut Reply<'_>) -> Result<Out
                 |id: &u64| lines.binary_search_by_key(id, |(id, _)| *id).map_or(&b""[..], |at| lines[at].1);
             ids.iter().map(line).collect::<Vec<_>>().concat()
         }
-        Wanted::All | Wanted::None => lines.iter().map(|(_, line)| *line).collect::<Vec<_>>().concat(),
+        Wanted::All | Wanted::Type(_) => lines.iter().map(|(_, line)| *line).collect::<Vec<_>>().concat(),
     };
     reply.verbatim(*b"txt", &text);
     Ok(Outcome::READ)
@@ -117,6 +135,7 @@ pub(crate) fn describe(session: &Session, running: Option<&str>, core: u16, now_
     let queue_bytes: usize = queue.unwrap_or_default().iter().map(bytes_of).sum();
     let last = || session.last_row.map_or("NULL", |row| TABLE.row(row).name);
     let command = running.unwrap_or_else(last);
+    let [sub, psub, ssub] = session.subscriptions();
     let total = size_of::<Session>()
         + session.name.len()
         + session.peer.len()
@@ -132,7 +151,7 @@ pub(crate) fn describe(session: &Session, running: Option<&str>, core: u16, now_
     line.extend(&session.name);
     let _ = write!(
         line,
-        " age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={queued} qbuf={} qbuf-free=0 argv-mem=0 \
+        " age={} idle={} flags={} db={} sub={sub} psub={psub} ssub={ssub} multi={queued} qbuf={} qbuf-free=0 argv-mem=0 \
          multi-mem={queue_bytes} rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={total} events={} cmd={command} user=",
         now_ms.saturating_sub(session.created_ms) / 1000,
         now_ms.saturating_sub(session.active_ms) / 1000,
@@ -170,6 +189,7 @@ fn bytes_of(queued: &Queued) -> usize {
 fn flags(session: &Session) -> String {
     let all = [
         (session.monitor, 'O'),
+        (session.is_listening(), 'P'),
         (session.multi.is_some(), 'x'),
         (session.blocked, 'b'),
         (session.doomed, 'c'),

@@ -78,8 +78,13 @@ const fn row(
     }
 }
 
-fn ping(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
+fn ping(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     match args.len() {
+        1 | 2 if context.session().only_listens() => {
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(args.get(1).unwrap_or_default());
+        }
         1 => reply.simple("PONG"),
         2 => reply.bulk(&args[1]),
         _ => return Err(Fault::Arity("ping")),
@@ -126,6 +131,7 @@ fn reset(context: &mut Context<'_, '_>, _: Args<'_>, reply: &mut Reply<'_>) -> R
     session.readonly = false;
     session.multi = None;
     context.effects.push(Effect::Unwatch);
+    context.effects.push(Effect::Unlisten);
     reply.set_proto(Proto::Resp2);
     reply.simple("RESET");
     Ok(Outcome::READ)

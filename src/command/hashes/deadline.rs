@@ -8,7 +8,7 @@ use super::set::{check_kind, check_room};
 use crate::command::collections::put;
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::protocol::{Args, Reply};
-use crate::shard::{Kind, Shard};
+use crate::shard::{Kind, Shard, events};
 use crate::text::parse_i64;
 
 const READ: u32 = flag::READONLY | flag::FAST;
@@ -158,7 +158,7 @@ fn expire(
     let condition = Condition::of(&call.args[3]);
     let fields = fields(call.args, 3 + usize::from(condition != Condition::Always), FIELDS_TOO_FEW)?;
     shard.make_room(&call.key, fields.len() * 8)?;
-    let mut changed = false;
+    let (mut changed, mut set, mut removed) = (false, false, false);
     reply.array(fields.len());
     for field in fields.iter() {
         let done = match deadline_of(shard, call, field)? {
@@ -167,9 +167,23 @@ fn expire(
             Some(_) => set_deadline(shard, call, field, at_ms)?,
         };
         changed |= done >= SET;
+        set |= done == SET;
+        removed |= done == REMOVED;
         reply.int(done);
     }
+    tell_deadlines(shard, call, set, removed);
     Ok(Outcome::changed_if(changed))
+}
+
+/// Tells that fields have got deadlines, and that others have gone because theirs had passed.
+fn tell_deadlines(shard: &mut Shard, call: &Call<'_>, set: bool, removed: bool) {
+    if set {
+        shard.tell(events::HASH, "hexpire", &call.key);
+    }
+    if removed {
+        shard.tell(events::HASH, "hdel", &call.key);
+        shard.tell_if_gone(&call.key);
+    }
 }
 
 fn httl(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
@@ -219,6 +233,9 @@ fn hpersist(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result
         changed |= done == SET;
         reply.int(done);
     }
+    if changed {
+        shard.tell(events::HASH, "hpersist", &call.key);
+    }
     Ok(Outcome::changed_if(changed))
 }
 
@@ -263,6 +280,7 @@ fn hgetdel(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<
             changed |= shard.hash_remove(&call.key, field)?;
         }
     }
+    tell_deadlines(shard, call, false, changed);
     Ok(Outcome::changed_if(changed))
 }
 
@@ -295,19 +313,26 @@ fn hgetex(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
     };
     let fields = fields(args, behind, FIELDS_NOT_POSITIVE)?;
     shard.make_room(&call.key, fields.len() * 8)?;
-    let mut changed = false;
+    let (mut persisted, mut set, mut removed) = (false, false, false);
     reply.array(fields.len());
     for field in fields.iter() {
         if !reply_value(shard, call, field, reply)? {
             continue;
         }
-        changed |= match at_ms {
-            None => false,
-            Some(_) if persist => persist_field(shard, call, field)? == SET,
-            Some(at_ms) => set_deadline(shard, call, field, at_ms)? >= SET,
-        };
+        match at_ms {
+            None => {}
+            Some(_) if persist => persisted |= persist_field(shard, call, field)? == SET,
+            Some(at_ms) => match set_deadline(shard, call, field, at_ms)? {
+                REMOVED => removed = true,
+                done => set |= done == SET,
+            },
+        }
     }
-    Ok(Outcome::changed_if(changed))
+    if persisted {
+        shard.tell(events::HASH, "hpersist", &call.key);
+    }
+    tell_deadlines(shard, call, set, removed);
+    Ok(Outcome::changed_if(persisted || set || removed))
 }
 
 /// What stands before the fields of `HSETEX`.
@@ -407,6 +432,9 @@ fn hsetex(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
             }
         }
     }
+    shard.tell(events::HASH, "hset", &call.key);
+    let dead = options.at_ms.is_some_and(|at_ms| at_ms <= now);
+    tell_deadlines(shard, call, options.at_ms.is_some() && !dead, dead);
     reply.int(1);
     Ok(Outcome::CHANGED)
 }

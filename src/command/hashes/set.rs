@@ -4,7 +4,7 @@ use super::row;
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::data::extended::{Extended, Text};
 use crate::protocol::{Args, Reply};
-use crate::shard::{Kind, Shard};
+use crate::shard::{Kind, Shard, events};
 use crate::text::{Digits, format_i64, parse_i64};
 
 const WRITE: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
@@ -43,6 +43,7 @@ fn put_all(shard: &mut Shard, call: &Call<'_>) -> Result<i64, Fault> {
     for at in (0..pairs.len()).step_by(2) {
         new += i64::from(shard.hash_put(&call.key, &pairs[at], &pairs[at + 1], Some(0))?);
     }
+    shard.tell(events::HASH, "hset", &call.key);
     Ok(new)
 }
 
@@ -70,6 +71,7 @@ fn hsetnx(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
     if !found {
         check_room(shard, call, call.args.from(2))?;
         shard.hash_put(&call.key, &call.args[2], &call.args[3], Some(0))?;
+        shard.tell(events::HASH, "hset", &call.key);
     }
     reply.int(i64::from(!found));
     Ok(Outcome::changed_if(!found))
@@ -87,6 +89,7 @@ fn hincrby(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<
     let new = old.checked_add(by).ok_or(Fault::Overflow)?;
     let mut digits = Digits::default();
     store_number(shard, call, format_i64(new, &mut digits))?;
+    shard.tell(events::HASH, "hincrby", &call.key);
     reply.int(new);
     Ok(Outcome::CHANGED)
 }
@@ -107,6 +110,7 @@ fn hincrbyfloat(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Re
     let mut text = Text::default();
     let text = new.format(&mut text);
     store_number(shard, call, text)?;
+    shard.tell(events::HASH, "hincrbyfloat", &call.key);
     reply.bulk(text);
     Ok(Outcome::CHANGED)
 }
@@ -123,6 +127,10 @@ fn hdel(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
     let mut removed = 0;
     for field in call.args.from(2).iter() {
         removed += i64::from(shard.hash_remove(&call.key, field)?);
+    }
+    if removed > 0 {
+        shard.tell(events::HASH, "hdel", &call.key);
+        shard.tell_if_gone(&call.key);
     }
     reply.int(removed);
     Ok(Outcome::changed_if(removed > 0))

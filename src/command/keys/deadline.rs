@@ -2,7 +2,7 @@
 
 use crate::command::{Call, Command, Fault, Handler, Keys, Outcome, flag};
 use crate::protocol::{Args, Reply};
-use crate::shard::Shard;
+use crate::shard::{Shard, events};
 use crate::text::parse_i64;
 use slabs::Change;
 
@@ -113,8 +113,10 @@ fn set_deadline(
     }
     if deadline_ms <= now as i64 {
         shard.store.remove(&call.key, now);
+        shard.tell(events::GENERIC, "del", &call.key);
     } else {
         shard.store.set_expiry(&call.key, deadline_ms as u64, Change::New, now)?;
+        shard.tell(events::GENERIC, "expire", &call.key);
     }
     reply.int(1);
     Ok(Outcome::CHANGED)
@@ -175,6 +177,7 @@ fn persist(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<
     let volatile = shard.store.peek(&call.key, now).is_some_and(|item| item.expire_at_ms() != 0);
     if volatile {
         shard.store.set_expiry(&call.key, 0, Change::New, now)?;
+        shard.tell(events::GENERIC, "persist", &call.key);
     }
     reply.int(i64::from(volatile));
     Ok(Outcome::changed_if(volatile))

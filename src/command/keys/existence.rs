@@ -3,7 +3,7 @@
 use super::kind_name;
 use crate::command::{Call, Command, Fault, Handler, Keys, Merge, Outcome, flag};
 use crate::protocol::Reply;
-use crate::shard::Shard;
+use crate::shard::{Shard, events};
 
 /// The commands of this file.
 pub static ROWS: &[Command] = &[
@@ -71,7 +71,11 @@ pub static ROWS: &[Command] = &[
 
 fn remove(shard: &mut Shard, call: &Call<'_>, _: &mut Reply<'_>) -> Result<Outcome, Fault> {
     let now = shard.now_ms();
-    Ok(Outcome::removed(i64::from(shard.store.remove(&call.key, now))))
+    let removed = shard.store.remove(&call.key, now);
+    if removed {
+        shard.tell(events::GENERIC, "del", &call.key);
+    }
+    Ok(Outcome::removed(i64::from(removed)))
 }
 
 fn exists(shard: &mut Shard, call: &Call<'_>, _: &mut Reply<'_>) -> Result<Outcome, Fault> {

@@ -4,6 +4,7 @@
 use super::database;
 use crate::command::{Command, Fault, Gathered, Handler, Hops, KeyRef, Keys, Write, flag};
 use crate::protocol::{Args, Reply};
+use crate::shard::events;
 
 /// The commands of this file.
 pub static ROWS: &[Command] = &[
@@ -82,7 +83,10 @@ fn rename(
     let source = found[0].as_ref().ok_or(Fault::NoSuchKey)?;
     reply.ok();
     // A key that gets its own name stays as it is.
-    Ok(if found.len() == 1 { Vec::new() } else { vec![put(source), Write::Remove { key: 0 }] })
+    let Some(target) = found.get(1) else { return Ok(Vec::new()) };
+    let mut writes: Vec<Write> = target.iter().map(|_| NEW_AGAIN).collect();
+    writes.extend(over(source, ["rename_from", "rename_to"]));
+    Ok(writes)
 }
 
 fn renamenx(
@@ -92,7 +96,7 @@ fn renamenx(
     reply: &mut Reply<'_>,
 ) -> Result<Vec<Write>, Fault> {
     let source = found[0].as_ref().ok_or(Fault::NoSuchKey)?;
-    Ok(take_over(source, found.get(1), reply))
+    Ok(take_over(source, found.get(1), ["rename_from", "rename_to"], reply))
 }
 
 fn move_over(
@@ -105,14 +109,28 @@ fn move_over(
         reply.int(0);
         return Ok(Vec::new());
     };
-    Ok(take_over(source, found.get(1), reply))
+    Ok(take_over(source, found.get(1), ["move_from", "move_to"], reply))
+}
+
+/// To Redis a key that is overwritten by a whole other one is a new key.
+const NEW_AGAIN: Write = Write::Tell { key: 1, class: events::NEW, name: "new" };
+
+/// Moves a value to the second place, and tells so of both.
+fn over(source: &Gathered, [from, to]: [&'static str; 2]) -> Vec<Write> {
+    let tell = |key, name| Write::Tell { key, class: events::GENERIC, name };
+    vec![put(source), Write::Remove { key: 0 }, tell(0, from), tell(1, to)]
 }
 
 /// Moves a value to the second place if that is another key and nothing is there: 1, else 0.
-fn take_over(source: &Gathered, target: Option<&Option<Gathered>>, reply: &mut Reply<'_>) -> Vec<Write> {
+fn take_over(
+    source: &Gathered,
+    target: Option<&Option<Gathered>>,
+    events: [&'static str; 2],
+    reply: &mut Reply<'_>,
+) -> Vec<Write> {
     let free = matches!(target, Some(None));
     reply.int(i64::from(free));
-    if free { vec![put(source), Write::Remove { key: 0 }] } else { Vec::new() }
+    if free { over(source, events) } else { Vec::new() }
 }
 
 fn move_keys(args: Args<'_>, db: u8, databases: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
@@ -146,7 +164,8 @@ fn copy(
     match (&found[0], &found[1]) {
         (Some(source), target) if replace || target.is_none() => {
             reply.int(1);
-            Ok(vec![put(source)])
+            let told = Write::Tell { key: 1, class: events::GENERIC, name: "copy_to" };
+            Ok([put(source)].into_iter().chain(target.iter().map(|_| NEW_AGAIN)).chain([told]).collect())
         }
         _ => {
             reply.int(0);

@@ -92,7 +92,7 @@ fn answer(
     reply: &mut Reply<'_>,
     of: impl FnOnce(&Item<'_>, &mut Reply<'_>),
 ) -> Result<Outcome, Fault> {
-    match shard.read(&call.key, false) {
+    match shard.look(&call.key, false) {
         Some(item) => of(&item, reply),
         None => reply.null(),
     }
@@ -125,7 +125,7 @@ fn refcount(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result
 
 fn freq(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     let lfu = shard.lfu;
-    match shard.read(&call.key, false).map(|item| item.frequency()) {
+    match shard.look(&call.key, false).map(|item| item.frequency()) {
         None => reply.null(),
         Some(_) if !lfu => {
             return Err(Fault::text(
@@ -140,7 +140,7 @@ fn freq(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
 
 fn idletime(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     let (lfu, now) = (shard.lfu, shard.now_ms());
-    let Some(item) = shard.read(&call.key, false) else {
+    let Some(item) = shard.look(&call.key, false) else {
         reply.null();
         return Ok(Outcome::READ);
     };

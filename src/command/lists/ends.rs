@@ -5,7 +5,7 @@ use crate::command::collections::put;
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::data::list::End;
 use crate::protocol::Reply;
-use crate::shard::Shard;
+use crate::shard::{Shard, events};
 use crate::text::parse_i64;
 
 const PUSH: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
@@ -37,6 +37,7 @@ fn push(
         return Ok(Outcome::READ);
     }
     let len = shard.list_push(&call.key, end, call.args.from(2).iter())?;
+    shard.tell(events::LIST, if end == End::Front { "lpush" } else { "rpush" }, &call.key);
     reply.int(len as i64);
     Ok(Outcome::CHANGED)
 }
@@ -93,6 +94,8 @@ fn pop(
     list.take(end, taken, |element| put(reply, element));
     let (front, back) = if end == End::Front { (taken, 0) } else { (0, taken) };
     shard.list_drop(&call.key, front, back)?;
+    shard.tell(events::LIST, name, &call.key);
+    shard.tell_if_gone(&call.key);
     Ok(Outcome::CHANGED)
 }
 

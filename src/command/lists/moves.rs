@@ -7,7 +7,7 @@ use crate::command::{Command, DecideFn, Fault, Gathered, Handler, Hops, KeyRef, 
 use crate::data::list::End;
 use crate::protocol::{Args, Reply};
 use crate::shard::collections::list::ListView;
-use crate::shard::{Key, Shard};
+use crate::shard::{Key, Shard, events};
 use crate::text::{Digits, parse_i64};
 
 type KeysFn = fn(Args<'_>, u8, u8, &mut Vec<KeyRef>) -> Result<(), Fault>;
@@ -132,6 +132,8 @@ pub(super) fn go(
     put(reply, element);
     let mut digits = Digits::default();
     let with = element.text(&mut digits).to_vec();
+    let pushed = if to == End::Front { "lpush" } else { "rpush" };
+    let popped = if from == End::Front { "lpop" } else { "rpop" };
     if found.len() == 1 {
         let turn = match (from, to) {
             (End::Front, End::Front) => front_to_front,
@@ -139,11 +141,15 @@ pub(super) fn go(
             (End::Back, End::Front) => back_to_front,
             (End::Back, End::Back) => back_to_back,
         };
-        return Ok(vec![Write::Edit { key: 0, edit: turn, with, removes: false }]);
+        let turn = Write::Edit { key: 0, edit: turn, with, removes: false };
+        return Ok(vec![turn, tell(0, pushed), tell(0, popped)]);
     }
+    let emptied = source.list()?.len() == 1;
     let edit = if to == End::Front { push_front } else { push_back };
     let push = Write::Edit { key: 1, edit, with, removes: false };
-    Ok(vec![push, pop(0, from, 1)])
+    let mut writes = vec![push, pop(0, from, 1), tell(1, pushed), tell(0, popped)];
+    writes.extend(emptied.then(|| gone(0)));
+    Ok(writes)
 }
 
 fn lmpop(
@@ -171,7 +177,19 @@ pub(super) fn pop_counted(
     reply.bulk(&args[2 + key]);
     reply.array(count);
     list.take(end, count, |element| put(reply, element));
-    Ok(vec![pop(key, end, count)])
+    let popped = if end == End::Front { "lpop" } else { "rpop" };
+    let mut writes = vec![pop(key, end, count), tell(key, popped)];
+    writes.extend((count == list.len()).then(|| gone(key)));
+    Ok(writes)
+}
+
+fn tell(key: usize, name: &'static str) -> Write {
+    Write::Tell { key, class: events::LIST, name }
+}
+
+/// Tells that a list is gone with its last element.
+fn gone(key: usize) -> Write {
+    Write::Tell { key, class: events::GENERIC, name: "del" }
 }
 
 /// The first key that there is, and its list.

@@ -6,7 +6,7 @@ use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::data::list::End;
 use crate::data::packed::Packed;
 use crate::protocol::{Args, Reply};
-use crate::shard::Shard;
+use crate::shard::{Shard, events};
 use crate::text::parse_i64;
 
 /// The commands of this file.
@@ -66,6 +66,7 @@ fn lset(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
     let index = usize::try_from(absolute(index, list.len())).ok().filter(|index| *index < list.len());
     let index = index.ok_or(Fault::text("ERR index out of range"))?;
     shard.list_set(&call.key, index, &call.args[3])?;
+    shard.tell(events::LIST, "lset", &call.key);
     reply.ok();
     Ok(Outcome::CHANGED)
 }
@@ -76,6 +77,10 @@ fn lrem(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
     let most = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
     let from = if count < 0 { End::Back } else { End::Front };
     let removed = shard.list_remove(&call.key, &call.args[3], most, from)?;
+    if removed > 0 {
+        shard.tell(events::LIST, "lrem", &call.key);
+        shard.tell_if_gone(&call.key);
+    }
     reply.int(removed as i64);
     Ok(Outcome::changed_if(removed > 0))
 }
@@ -92,6 +97,8 @@ fn ltrim(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Ou
     if front + back > 0 {
         shard.list_drop(&call.key, front, back)?;
     }
+    shard.tell(events::LIST, "ltrim", &call.key);
+    shard.tell_if_gone(&call.key);
     reply.ok();
     Ok(Outcome::CHANGED)
 }
@@ -118,6 +125,7 @@ fn linsert(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<
         return Ok(Outcome::READ);
     }
     shard.list_insert(&call.key, index + usize::from(after), &call.args[4])?;
+    shard.tell(events::LIST, "linsert", &call.key);
     reply.int(len as i64 + 1);
     Ok(Outcome::CHANGED)
 }

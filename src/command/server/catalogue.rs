@@ -1,6 +1,6 @@
 //! `COMMAND`: the table of commands as clients ask for it.
 
-use super::keyflags::{KeySpec, specs, unknown_places, used_as};
+use super::keyflags::{KeySpec, NO_KEY, specs, unknown_places, used_as};
 use super::{Done, help, row};
 use crate::command::table::{Found, TABLE};
 use crate::command::{Command, Context, Fault, Handler, Keys, Outcome, acl, flag, sort, syntax};
@@ -240,7 +240,8 @@ fn document(command: &Command, reply: &mut Reply<'_>) {
 fn command_with_keys(args: Args<'_>) -> Result<&'static Command, Fault> {
     let Found::Row(row) = TABLE.find(args) else { return Err(Fault::text("ERR Invalid command specified")) };
     let command = TABLE.row(row);
-    if command.keys == Keys::NONE && !command.is(flag::MOVABLEKEYS) {
+    let none = command.keys == Keys::NONE && !command.is(flag::MOVABLEKEYS);
+    if none || specs(command).iter().any(|spec| spec.flags == NO_KEY) {
         return Err(Fault::text("ERR The command has no key arguments"));
     }
     if !command.arity_fits(args.len()) {

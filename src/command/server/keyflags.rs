@@ -40,6 +40,8 @@ impl KeySpec {
     }
 }
 
+/// A channel that decides which shard is asked.
+pub(crate) const NO_KEY: &[&str] = &["not_key"];
 const READ: &[&str] = &["RO", "access"];
 /// Reads what is known about a key, and not its value.
 const LOOK: &[&str] = &["RO"];
@@ -77,6 +79,8 @@ pub(crate) fn specs(command: &Command) -> Vec<KeySpec> {
         }
         "zrangestore" => vec![one(1, OVERWRITE), one(2, READ)],
         _ if first == 0 => Vec::new(),
+        "ssubscribe" | "sunsubscribe" => vec![rest(1, NO_KEY)],
+        "spublish" => vec![one(1, NO_KEY)],
         "rename" => vec![one(1, TAKE), one(2, OVERWRITE)],
         "renamenx" => vec![one(1, TAKE), one(2, INSERT)],
         "sort" => vec![one(1, READ)],

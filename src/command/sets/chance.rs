@@ -5,7 +5,7 @@ use crate::command::collections::{Draws, draw_one, put, reply_drawn};
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::protocol::Reply;
 use crate::shard::random::Random;
-use crate::shard::{Kind, Shard};
+use crate::shard::{Kind, Shard, events};
 use crate::text::parse_i64;
 
 /// The commands of this file.
@@ -44,6 +44,9 @@ fn spop(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
         shard.find_collection(&call.key, Kind::Set, call.touch)?;
         let popped = shard.set_pop(&call.key)?;
         reply.bulk_or_null(popped.as_deref());
+        if popped.is_some() {
+            tell_popped(shard, call);
+        }
         return Ok(Outcome::changed_if(popped.is_some()));
     };
     let count = parse_i64(count).and_then(|count| usize::try_from(count).ok());
@@ -59,6 +62,7 @@ fn spop(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
         set.each(0, |entry| put(reply, entry.field));
         let now = shard.now_ms();
         shard.store.remove(&call.key, now);
+        tell_popped(shard, call);
         return Ok(Outcome::CHANGED);
     }
     reply.set(count);
@@ -66,5 +70,11 @@ fn spop(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
         let popped = shard.set_pop(&call.key)?;
         reply.bulk(&popped.expect("more members than are wanted"));
     }
+    tell_popped(shard, call);
     Ok(Outcome::CHANGED)
+}
+
+fn tell_popped(shard: &mut Shard, call: &Call<'_>) {
+    shard.tell(events::SET, "spop", &call.key);
+    shard.tell_if_gone(&call.key);
 }

@@ -5,7 +5,7 @@ use crate::command::collections::put;
 use crate::command::{Command, DecideFn, Fault, Gathered, Handler, Hops, KeyRef, Keys, Write, flag};
 use crate::data::packed::Element;
 use crate::protocol::{Args, Reply};
-use crate::shard::{Key, Kind, Meta, Payload, Shard, View};
+use crate::shard::{Key, Kind, Meta, Payload, Shard, View, events};
 use crate::text::{Digits, parse_i64};
 use std::collections::HashSet;
 
@@ -195,14 +195,18 @@ fn reply_members(members: &[Element<'_>], reply: &mut Reply<'_>) -> Vec<Write> {
 fn store_members(
     members: Vec<Element<'_>>,
     destination: &Option<Gathered>,
+    event: &'static str,
     reply: &mut Reply<'_>,
 ) -> Vec<Write> {
+    let tell = |class, name| Write::Tell { key: 0, class, name };
     reply.int(members.len() as i64);
     if members.is_empty() {
-        return destination.iter().map(|_| Write::Remove { key: 0 }).collect();
+        let gone = || vec![Write::Remove { key: 0 }, tell(events::GENERIC, "del")];
+        return destination.as_ref().map_or_else(Vec::new, |_| gone());
     }
     let value = Payload::of_members(members.into_iter());
-    vec![Write::Put { key: 0, value, meta: Meta { kind: Kind::Set, ..Meta::default() } }]
+    let put = Write::Put { key: 0, value, meta: Meta { kind: Kind::Set, ..Meta::default() } };
+    vec![put, tell(events::SET, event)]
 }
 
 fn sinter(
@@ -238,7 +242,7 @@ fn sinterstore(
     _: u64,
     reply: &mut Reply<'_>,
 ) -> Result<Vec<Write>, Fault> {
-    Ok(store_members(intersection(&found[1..], 0)?, &found[0], reply))
+    Ok(store_members(intersection(&found[1..], 0)?, &found[0], "sinterstore", reply))
 }
 
 fn sunionstore(
@@ -247,7 +251,7 @@ fn sunionstore(
     _: u64,
     reply: &mut Reply<'_>,
 ) -> Result<Vec<Write>, Fault> {
-    Ok(store_members(union(&found[1..])?, &found[0], reply))
+    Ok(store_members(union(&found[1..])?, &found[0], "sunionstore", reply))
 }
 
 fn sdiffstore(
@@ -256,7 +260,7 @@ fn sdiffstore(
     _: u64,
     reply: &mut Reply<'_>,
 ) -> Result<Vec<Write>, Fault> {
-    Ok(store_members(difference(&found[1..])?, &found[0], reply))
+    Ok(store_members(difference(&found[1..])?, &found[0], "sdiffstore", reply))
 }
 
 fn sintercard(
@@ -283,17 +287,24 @@ fn smove(
     if found.iter().flatten().any(|item| item.meta.kind != Kind::Set) {
         return Err(Fault::WrongType);
     }
-    let has = source.view().has(&args[3]);
+    let set = source.view();
+    let has = set.has(&args[3]);
     reply.int(i64::from(has));
     if !has || found.len() == 1 {
         return Ok(Vec::new());
     }
     let edit = |key, edit, removes| Write::Edit { key, edit, with: args[3].to_vec(), removes };
-    Ok(vec![edit(1, add, false), edit(0, remove, true)])
+    let tell = |key, class, name| Write::Tell { key, class, name };
+    let mut writes = vec![edit(1, add, false), edit(0, remove, true), tell(0, events::SET, "srem")];
+    writes.extend((set.len(0) == 1).then(|| tell(0, events::GENERIC, "del")));
+    Ok(writes)
 }
 
 fn add(shard: &mut Shard, key: &Key<'_>, member: &[u8]) -> Result<(), Fault> {
-    shard.set_add(key, member)?;
+    // Told here, where it is seen whether the member is new: before what is told of the source.
+    if shard.set_add(key, member)? {
+        shard.tell(events::SET, "sadd", key);
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::row;
 use crate::command::collections::{put, scan};
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::protocol::Reply;
-use crate::shard::{Kind, Shard};
+use crate::shard::{Kind, Shard, events};
 
 const READ: u32 = flag::READONLY | flag::FAST;
 
@@ -38,6 +38,9 @@ fn sadd(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
     for member in members.iter() {
         new += i64::from(shard.set_add(&call.key, member)?);
     }
+    if new > 0 {
+        shard.tell(events::SET, "sadd", &call.key);
+    }
     reply.int(new);
     Ok(Outcome::changed_if(new > 0))
 }
@@ -47,6 +50,10 @@ fn srem(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
     let mut removed = 0;
     for member in call.args.from(2).iter() {
         removed += i64::from(shard.set_remove(&call.key, member)?);
+    }
+    if removed > 0 {
+        shard.tell(events::SET, "srem", &call.key);
+        shard.tell_if_gone(&call.key);
     }
     reply.int(removed);
     Ok(Outcome::changed_if(removed > 0))

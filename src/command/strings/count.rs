@@ -4,7 +4,7 @@ use super::{find, rewrite};
 use crate::command::{Call, Command, Fault, Handler, Keys, Outcome, flag};
 use crate::data::extended::{Extended, Text};
 use crate::protocol::Reply;
-use crate::shard::Shard;
+use crate::shard::{Shard, events};
 use crate::text::{format_i64, parse_i64};
 
 /// The commands of this file.
@@ -64,6 +64,7 @@ fn add(shard: &mut Shard, call: &Call<'_>, by: i64, reply: &mut Reply<'_>) -> Re
     let new = old.checked_add(by).ok_or(Fault::Overflow)?;
     let mut digits = [0; 21];
     rewrite(shard, call, format_i64(new, &mut digits))?;
+    shard.tell(events::STRING, "incrby", &call.key);
     reply.int(new);
     Ok(Outcome::CHANGED)
 }
@@ -78,6 +79,7 @@ fn incrbyfloat(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Res
     let mut text = Text::default();
     let text = new.format(&mut text);
     rewrite(shard, call, text)?;
+    shard.tell(events::STRING, "incrbyfloat", &call.key);
     reply.bulk(text);
     Ok(Outcome::CHANGED)
 }

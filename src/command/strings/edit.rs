@@ -4,7 +4,7 @@ use super::{find, grow};
 use crate::command::{Call, Command, Fault, Handler, Keys, Outcome, flag};
 use crate::limits::STRING_BYTES_MAX;
 use crate::protocol::Reply;
-use crate::shard::{Meta, Shard};
+use crate::shard::{Meta, Shard, events};
 use crate::text::parse_i64;
 
 /// The commands of this file.
@@ -71,6 +71,7 @@ fn add(shard: &mut Shard, call: &Call<'_>, in_front: bool, reply: &mut Reply<'_>
             bytes.len()
         }
     };
+    shard.tell(events::STRING, if in_front { "prepend" } else { "append" }, &call.key);
     reply.int(length as i64);
     Ok(Outcome::CHANGED)
 }
@@ -89,5 +90,6 @@ fn setrange(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result
     let (value, _) = grow(shard, call, end)?;
     value[offset as usize..end as usize].copy_from_slice(bytes);
     reply.int(value.len() as i64);
+    shard.tell(events::STRING, "setrange", &call.key);
     Ok(Outcome::CHANGED)
 }

@@ -4,7 +4,7 @@ use super::expiry::{Form, Given};
 use super::read;
 use crate::command::{Call, Command, Fault, Handler, Keys, Merge, Outcome, flag};
 use crate::protocol::Reply;
-use crate::shard::{Kind, Shard};
+use crate::shard::{Kind, Shard, events};
 use crate::text::parse_i64;
 use slabs::Change;
 
@@ -130,6 +130,7 @@ fn getdel(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
     if found {
         let now = shard.now_ms();
         shard.store.remove(&call.key, now);
+        shard.tell(events::GENERIC, "del", &call.key);
     }
     Ok(Outcome::changed_if(found))
 }
@@ -162,6 +163,14 @@ fn getex(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Ou
         None if persist && had_expiry => shard.store.set_expiry(&call.key, 0, Change::New, now)?,
         None => false,
     };
+    if changed {
+        let event = match expire_at_ms {
+            Some(at) if at <= now => "del",
+            Some(_) => "expire",
+            None => "persist",
+        };
+        shard.tell(events::GENERIC, event, &call.key);
+    }
     Ok(Outcome::changed_if(changed))
 }
 

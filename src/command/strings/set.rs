@@ -4,7 +4,7 @@ use super::expiry::{Form, Given};
 use super::get::write_string;
 use crate::command::{Call, Command, Fault, Handler, Keys, Merge, Outcome, flag};
 use crate::protocol::{Args, Reply};
-use crate::shard::{Meta, Shard};
+use crate::shard::{Meta, Shard, events};
 
 /// The commands of this file.
 pub static ROWS: &[Command] = &[
@@ -142,6 +142,7 @@ impl<'a> Options<'a> {
 fn set(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     if call.args.len() == 3 {
         shard.put(&call.key, &call.args[2], &Meta::default())?;
+        shard.tell(events::STRING, "set", &call.key);
         reply.ok();
         return Ok(Outcome::CHANGED);
     }
@@ -175,17 +176,35 @@ fn set_with_options(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -
     if !options.get {
         reply.ok();
     }
-    replace(shard, call, &call.args[2], &meta)
+    let told = if options.keep_ttl { Meta::default() } else { meta };
+    replace(shard, call, &call.args[2], &meta, told.expire_at_ms != 0)
 }
 
-/// Stores a value whole. One that would be dead at once only removes what is there.
-fn replace(shard: &mut Shard, call: &Call<'_>, value: &[u8], meta: &Meta) -> Result<Outcome, Fault> {
+/// Stores a value whole. One that would be dead at once only removes what is there. Tells so, and that it dies if
+/// `expires`.
+fn replace(
+    shard: &mut Shard,
+    call: &Call<'_>,
+    value: &[u8],
+    meta: &Meta,
+    expires: bool,
+) -> Result<Outcome, Fault> {
     let now = shard.now_ms();
-    if meta.expire_at_ms != 0 && meta.expire_at_ms <= now {
-        return Ok(Outcome::changed_if(shard.store.remove(&call.key, now)));
+    let dead = meta.expire_at_ms != 0 && meta.expire_at_ms <= now;
+    let changed = if dead {
+        shard.store.remove(&call.key, now)
+    } else {
+        shard.put(&call.key, value, meta)?;
+        true
+    };
+    shard.tell(events::STRING, "set", &call.key);
+    if expires {
+        shard.tell(events::GENERIC, "expire", &call.key);
     }
-    shard.put(&call.key, value, meta)?;
-    Ok(Outcome::CHANGED)
+    if dead {
+        shard.tell(events::EXPIRED, "expired", &call.key);
+    }
+    Ok(Outcome::changed_if(changed))
 }
 
 fn setnx(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
@@ -195,6 +214,7 @@ fn setnx(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Ou
         return Ok(Outcome::READ);
     }
     shard.put(&call.key, &call.args[2], &Meta::default())?;
+    shard.tell(events::STRING, "set", &call.key);
     reply.int(1);
     Ok(Outcome::CHANGED)
 }
@@ -216,14 +236,14 @@ fn set_for(
 ) -> Result<Outcome, Fault> {
     let expire_at_ms = form.unix_ms(&call.args[2], shard.now_ms(), name)?;
     reply.ok();
-    replace(shard, call, &call.args[3], &Meta { expire_at_ms, ..Meta::default() })
+    replace(shard, call, &call.args[3], &Meta { expire_at_ms, ..Meta::default() }, true)
 }
 
 fn getset(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     write_string(shard, call, reply)?;
-    replace(shard, call, &call.args[2], &Meta::default())
+    replace(shard, call, &call.args[2], &Meta::default(), false)
 }
 
 fn mset_part(shard: &mut Shard, call: &Call<'_>, _: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    replace(shard, call, &call.args[2], &Meta::default())
+    replace(shard, call, &call.args[2], &Meta::default(), false)
 }

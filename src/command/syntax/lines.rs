@@ -32,6 +32,23 @@ pub(super) static LINES: &[(&str, &str)] = &[
     ("client|trackinginfo", ""),
     ("client|help", ""),
 
+    // Publishing and subscribing.
+    ("subscribe", "(channel)..."),
+    ("unsubscribe", "[channel]..."),
+    ("psubscribe", "(pattern)..."),
+    ("punsubscribe", "[pattern]..."),
+    ("ssubscribe", "(shardchannel)..."),
+    ("sunsubscribe", "[shardchannel]..."),
+    ("publish", "channel message"),
+    ("spublish", "shardchannel message"),
+    ("pubsub", ""),
+    ("pubsub|channels", "[pattern]"),
+    ("pubsub|numsub", "[channel]..."),
+    ("pubsub|numpat", ""),
+    ("pubsub|shardchannels", "[pattern]"),
+    ("pubsub|shardnumsub", "[shardchannel]..."),
+    ("pubsub|help", ""),
+
     // What stands out.
     ("larder", ""),
     ("larder|hotkeys", "[COUNT count]"),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::data::entries::{DEADLINE_MS_MAX, Place, is_live, set_count, set_due_ms};
 use crate::data::table::block_bytes;
+use crate::shard::events;
 use slabs::Refused;
 
 /// Buckets of a table that are looked at for dead fields at once: some tens of microseconds.
@@ -251,13 +252,17 @@ impl Shard {
                 }
                 Held::Grown(handle) => {
                     let buckets = left;
-                    let (done, due_ms, len) = self.edit(&key, handle, |table| {
-                        let (_, done) = table.reap(now, buckets);
-                        (done, table.due_ms(), table.len())
+                    let (reaped, done, due_ms, len) = self.edit(&key, handle, |table| {
+                        let (reaped, done) = table.reap(now, buckets);
+                        (reaped, done, table.due_ms(), table.len())
                     });
                     left = 0;
+                    if reaped > 0 {
+                        self.tell(events::HASH, "hexpired", &key);
+                    }
                     if len == 0 {
                         self.drop_empty(&key);
+                        self.tell_if_gone(&key);
                     } else if done && due_ms != 0 {
                         let pause_ms = len as u64 / REAP_FIELDS_PER_MS;
                         self.note_due(&key, due_ms.max(now + pause_ms));
@@ -288,7 +293,9 @@ impl Shard {
             builder.push(&NewEntry { field, value, deadline_ms: entry.deadline_ms });
         }
         if builder.count() == 0 {
-            return self.drop_empty(key);
+            self.drop_empty(key);
+            self.tell(events::HASH, "hexpired", key);
+            return self.tell_if_gone(key);
         }
         let bytes = builder.finish();
         let due_ms = Compact::new(&bytes, true).due_ms();

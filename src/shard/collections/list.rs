@@ -134,6 +134,7 @@ impl Shard {
     /// The list of a reading command: counts a hit or a miss, and as use unless `touch` is false.
     #[inline]
     pub fn read_list(&mut self, key: &Key<'_>, touch: bool) -> Result<Option<ListView<'_>>, WrongKind> {
+        self.before_read(key);
         let now = self.now.unix_ms;
         let count = match self.store.peek(key, now) {
             Some(_) => &mut self.traffic.hits,

@@ -281,6 +281,7 @@ impl Shard {
         kind: Kind,
         touch: bool,
     ) -> Result<Option<View<'_>>, WrongKind> {
+        self.before_read(key);
         let now = self.now.unix_ms;
         let found = if touch { self.store.get(key, now) } else { self.store.peek(key, now) };
         match found {

@@ -2,6 +2,7 @@
 
 use super::{Messages, Round, Transaction};
 use crate::command::{KeyRef, Write};
+use crate::parameters::Name;
 use crate::shared::Shared;
 use crate::transaction::plan::shard_of;
 use crate::transaction::{Change, ToShard, Work};
@@ -22,17 +23,27 @@ impl Transaction {
         }
         self.changes += 1;
         let request = self.commands[command].clone();
-        let (mut puts, mut removals) = (Vec::new(), Vec::new());
-        for write in writes {
+        let (mut puts, mut removals, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        let silent = shared.parameters.number(Name::NotifyKeyspaceEvents) == 0;
+        for write in writes.into_iter().filter(|write| !(silent && write.tells())) {
             let key = keys[write.key()];
             let bytes = &request.args()[key.arg];
             let shard = shard_of(shared, bytes);
-            let list = if write.removes() { &mut removals } else { &mut puts };
+            let list = match write.rank() {
+                0 => &mut puts,
+                1 => &mut removals,
+                _ => &mut told,
+            };
             list.push((shard, Change { db: key.db, key: bytes.to_vec(), write }));
         }
         // Nothing is removed anywhere before everything is stored: a full shard must not cost the source.
         if puts.is_empty() {
             std::mem::swap(&mut puts, &mut removals);
+        }
+        if removals.is_empty() {
+            puts.append(&mut told);
+        } else {
+            removals.append(&mut told);
         }
         Some(self.apply_round(command, bytes, puts, removals))
     }

@@ -7,6 +7,7 @@ use crate::command::table::TABLE;
 use crate::metrics::{Counter, ERROR_CODES, Metrics, sum};
 use crate::parameters::Name;
 use crate::parameters::bytes::human;
+use crate::session::listeners::Kind;
 use crate::version::{LARDER_VERSION, REDIS_VERSION};
 use std::fmt::Write as _;
 
@@ -240,9 +241,9 @@ pub(super) fn stats(scene: &Scene<'_, '_>, text: &mut String) {
         "current_eviction_exceeded_time": 0,
         "keyspace_hits": scene.sum(Counter::Hits),
         "keyspace_misses": scene.sum(Counter::Misses),
-        "pubsub_channels": 0,
-        "pubsub_patterns": 0,
-        "pubsubshard_channels": 0,
+        "pubsub_channels": scene.local.sessions.listeners.count(Kind::Channel),
+        "pubsub_patterns": scene.local.sessions.listeners.count(Kind::Pattern),
+        "pubsubshard_channels": scene.local.sessions.listeners.count(Kind::Shard),
         "latest_fork_usec": 0,
         "total_forks": 0,
         "migrate_cached_sockets": 0,
