@@ -15,7 +15,7 @@ use crate::data::list::{End, Fill, List};
 use crate::data::packed::{Element, Packed};
 use crate::protocol::{Args, Reply};
 use crate::shard::collections::heap::Structure;
-use crate::shard::{Key, Kind, Meta, Payload, Shard};
+use crate::shard::{Key, Kind, Meta, Payload, Shard, events};
 use crate::text::{Digits, parse_f64, parse_i64};
 use slabs::Hasher;
 use std::cmp::Ordering;
@@ -300,15 +300,18 @@ impl Sorter {
             return Ok(Vec::new());
         }
         reply.int(answers.len() as i64);
+        let tell = |class, name| Write::Tell { key: 1, class, name };
         if answers.is_empty() {
-            return Ok(exists.then_some(Write::Remove { key: 1 }).into_iter().collect());
+            let gone = || vec![Write::Remove { key: 1 }, tell(events::GENERIC, "del")];
+            return Ok(if exists { gone() } else { Vec::new() });
         }
         let (mut list, fill) = (List::default(), Fill::of_parameter(-2));
         for answer in answers {
             list.push(End::Back, &Packed::new(&answer.unwrap_or_default()), fill);
         }
         let value = Payload::Grown(Arc::new(Structure::List(list)));
-        Ok(vec![Write::Put { key: 1, value, meta: Meta { kind: Kind::List, ..Meta::default() } }])
+        let put = Write::Put { key: 1, value, meta: Meta { kind: Kind::List, ..Meta::default() } };
+        Ok(vec![put, tell(events::LIST, "sortstore")])
     }
 }
 

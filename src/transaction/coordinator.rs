@@ -5,9 +5,12 @@
 //! every shard its share at once. Commands on single keys follow each other within a round; one that
 //! needs values of several shards has a round to gather and a round to apply.
 
+mod listening;
 mod sorting;
 mod waiting;
 mod writing;
+
+pub use listening::{Changed, Telling};
 
 use super::plan::{Claims, Place, keys_of, place_of, shard_of};
 use super::{Answer, Change, Done, FromShard, PartCall, ToShard, Wanted, Work, parts};
@@ -16,9 +19,8 @@ use crate::command::keys::cursor::core_of;
 use crate::command::run::{parts_fit, reads};
 use crate::command::sort::Sorter;
 use crate::command::table::TABLE;
-use crate::command::{Asker, Command, Control, Fault, Handler, KeyRef, Merge, Outcome, sort};
+use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome, sort};
 use crate::protocol::{Proto, Reply};
-use crate::session::listeners::Change as Listening;
 use crate::session::{Queued, Watched};
 use crate::shard::locks::Manner;
 use crate::shard::waiters::Waiter;
@@ -75,25 +77,6 @@ pub struct Client {
     pub asker: Asker,
     /// Reads count as use.
     pub touch: bool,
-}
-
-/// What a command on the client's own state has led to.
-pub struct Changed {
-    /// The client as it is now.
-    pub client: Client,
-    /// What it listens to now; every core is to be told.
-    pub listening: Option<Telling>,
-}
-
-/// What every core is to be told of a client.
-#[derive(Clone)]
-pub struct Telling {
-    /// What has changed.
-    pub change: Arc<Listening>,
-    /// Its slot.
-    pub connection: u32,
-    /// Low half of its id.
-    pub client: u32,
 }
 
 /// What the core lends while a round is built: the process, and a way to run a session command.
@@ -450,18 +433,8 @@ impl Transaction {
                     if !shares.is_empty() {
                         break;
                     }
-                    // Redis's clients of a shard's channels wait for one reply where they would get several.
-                    if verb.waits_alone() && matches!(self.purpose, Purpose::Exec { .. }) {
-                        let fault = Fault::text("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
-                        fault.write(&mut Reply::new(&mut reply, self.client.asker.proto));
-                    } else if let Some(telling) = self.listen(scope, &request, &mut reply) {
-                        self.round = Round::Listen { command: at, reply };
-                        let tell = |Telling { change, connection, client }| Work::Listen {
-                            change,
-                            connection,
-                            client,
-                        };
-                        return (0..shards).map(|_| Some(tell(telling.clone()))).collect();
+                    if let Some(work) = self.listen_round(scope, (at, verb), &request, &mut reply) {
+                        return work;
                     }
                     Vec::new()
                 }
@@ -525,12 +498,6 @@ impl Transaction {
         }
         self.round = Round::Calls { shares };
         calls.into_iter().map(|calls| (!calls.is_empty()).then_some(Work::Calls(calls))).collect()
-    }
-
-    fn listen(&mut self, scope: &mut Scope<'_>, request: &Queued, reply: &mut Vec<u8>) -> Option<Telling> {
-        let Changed { client, listening } = scope.host.session(request, reply);
-        self.client = client;
-        listening
     }
 
     fn part_call(&self, request: Queued, part: bool) -> PartCall {

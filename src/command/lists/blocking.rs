@@ -1,7 +1,7 @@
 //! Elements for those who wait until there is one. Each command here is a try (`command::blocking`); the waiting is the
 //! core's.
 
-use super::moves::{counted, first_list, go, pop, pop_counted, two_keys};
+use super::moves::{counted, first_list, go, pop_counted, popped, two_keys};
 use super::parse_end;
 use crate::command::blocking::{wait, within_reach};
 use crate::command::collections::put;
@@ -108,7 +108,7 @@ fn pop_first(
     reply.array(2);
     reply.bulk(&args[1 + key]);
     put(reply, list.at_end(end).expect("a list has elements"));
-    Ok(vec![pop(key, end, 1)])
+    Ok(popped(key, &list, end, 1))
 }
 
 fn blpop(

@@ -177,10 +177,15 @@ pub(super) fn pop_counted(
     reply.bulk(&args[2 + key]);
     reply.array(count);
     list.take(end, count, |element| put(reply, element));
-    let popped = if end == End::Front { "lpop" } else { "rpop" };
-    let mut writes = vec![pop(key, end, count), tell(key, popped)];
+    Ok(popped(key, &list, end, count))
+}
+
+/// Takes so many elements off an end of a list, and tells so.
+pub(super) fn popped(key: usize, list: &ListView<'_>, end: End, count: usize) -> Vec<Write> {
+    let name = if end == End::Front { "lpop" } else { "rpop" };
+    let mut writes = vec![pop(key, end, count), tell(key, name)];
     writes.extend((count == list.len()).then(|| gone(key)));
-    Ok(writes)
+    writes
 }
 
 fn tell(key: usize, name: &'static str) -> Write {
@@ -199,7 +204,7 @@ pub(super) fn first_list(found: &[Option<Gathered>]) -> Result<Option<(usize, Li
 }
 
 /// Takes so many elements off an end.
-pub(super) fn pop(key: usize, end: End, count: usize) -> Write {
+fn pop(key: usize, end: End, count: usize) -> Write {
     let edit = if end == End::Front { pop_front } else { pop_back };
     Write::Edit { key, edit, with: count.to_ne_bytes().to_vec(), removes: true }
 }

@@ -319,13 +319,14 @@ fn keep(
     found: &[Option<Gathered>],
     allowed: Allowed,
     combine: Combine,
+    event: &'static str,
     reply: &mut Reply<'_>,
 ) -> Result<Vec<Write>, Fault> {
     let (destination, sources) = found.split_first().expect("the destination is a key");
     let members = in_order(combine(Request::parse(sources, args.from(3 + sources.len()), allowed)?));
     let mut run = Vec::new();
     members.iter().for_each(|(member, score)| push_entry(&mut run, *member, *score));
-    Ok(store(run, members.len(), destination, reply))
+    Ok(store(run, members.len(), destination, event, reply))
 }
 
 type Decided = Result<Vec<Write>, Fault>;
@@ -343,15 +344,16 @@ fn zdiff(args: Args<'_>, found: &[Option<Gathered>], _: u64, reply: &mut Reply<'
 }
 
 fn zunionstore(args: Args<'_>, found: &[Option<Gathered>], _: u64, reply: &mut Reply<'_>) -> Decided {
-    keep(args, found, STORED, |request| request.union(), reply)
+    keep(args, found, STORED, |request| request.union(), "zunionstore", reply)
 }
 
 fn zinterstore(args: Args<'_>, found: &[Option<Gathered>], _: u64, reply: &mut Reply<'_>) -> Decided {
-    keep(args, found, STORED, |request| request.intersection(), reply)
+    keep(args, found, STORED, |request| request.intersection(), "zinterstore", reply)
 }
 
 fn zdiffstore(args: Args<'_>, found: &[Option<Gathered>], _: u64, reply: &mut Reply<'_>) -> Decided {
-    keep(args, found, Allowed { weights: false, ..STORED }, |request| request.difference(), reply)
+    let allowed = Allowed { weights: false, ..STORED };
+    keep(args, found, allowed, |request| request.difference(), "zdiffstore", reply)
 }
 
 fn zintercard(args: Args<'_>, found: &[Option<Gathered>], _: u64, reply: &mut Reply<'_>) -> Decided {

@@ -6,8 +6,8 @@ use crate::command::keys::cursor::Cursor;
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::data::packed::Element;
 use crate::protocol::{Args, Reply};
-use crate::shard::Shard;
 use crate::shard::collections::sorted::SortedView;
+use crate::shard::{Shard, events};
 use crate::text::{Digits, FloatDigits, format_f64, format_i64, format_u64, glob_matches, parse_f64};
 
 const READ: u32 = flag::READONLY | flag::FAST;
@@ -134,6 +134,9 @@ fn add(
         new += i64::from(other && old.is_none());
         changed += i64::from(other);
     }
+    if changed > 0 {
+        shard.tell(events::ZSET, if options.incr { "zincr" } else { "zadd" }, &call.key);
+    }
     match result {
         _ if !options.incr => reply.int(if options.ch { changed } else { new }),
         Some(score) => reply.double(score),
@@ -147,6 +150,10 @@ fn zrem(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
     let mut removed = 0;
     for member in call.args.from(2).iter() {
         removed += i64::from(shard.sorted_remove(&call.key, member)?);
+    }
+    if removed > 0 {
+        shard.tell(events::ZSET, "zrem", &call.key);
+        shard.tell_if_gone(&call.key);
     }
     reply.int(removed);
     Ok(Outcome::changed_if(removed > 0))

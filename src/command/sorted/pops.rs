@@ -5,7 +5,7 @@ use crate::command::collections::put;
 use crate::command::{Call, Command, Fault, Gathered, KeyRef, Keys, Outcome, Write, flag};
 use crate::protocol::{Args, Reply};
 use crate::shard::collections::sorted::SortedView;
-use crate::shard::{Key, Shard};
+use crate::shard::{Key, Shard, events};
 use crate::text::parse_i64;
 
 const POP: &str = "O(log(N)*M) for M of N members";
@@ -49,6 +49,8 @@ fn pop(shard: &mut Shard, call: &Call<'_>, max: bool, reply: &mut Reply<'_>) -> 
     let (first, lowest) = places(&set, taken, max);
     set.range(first, taken, max, |member, score| shape.entry(member, score, reply));
     shard.sorted_remove_range(&call.key, lowest, taken)?;
+    shard.tell(events::ZSET, if max { "zpopmax" } else { "zpopmin" }, &call.key);
+    shard.tell_if_gone(&call.key);
     Ok(Outcome::CHANGED)
 }
 
@@ -113,7 +115,11 @@ fn zmpop(
         reply.double(score);
     });
     let with = [lowest.to_ne_bytes(), count.to_ne_bytes()].concat();
-    Ok(vec![Write::Edit { key, edit: remove, with, removes: true }])
+    let popped = if max { "zpopmax" } else { "zpopmin" };
+    let mut writes = vec![Write::Edit { key, edit: remove, with, removes: true }];
+    writes.push(Write::Tell { key, class: events::ZSET, name: popped });
+    writes.extend((count == set.len()).then_some(Write::Tell { key, class: events::GENERIC, name: "del" }));
+    Ok(writes)
 }
 
 fn remove(shard: &mut Shard, key: &Key<'_>, with: &[u8]) -> Result<(), Fault> {

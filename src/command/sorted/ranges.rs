@@ -7,7 +7,7 @@ use crate::command::{Call, Command, Fault, Gathered, KeyRef, Keys, Outcome, Writ
 use crate::data::sorted::small::push_entry;
 use crate::protocol::{Args, Reply};
 use crate::shard::collections::sorted::SortedView;
-use crate::shard::{Kind, Meta, Payload, Shard};
+use crate::shard::{Kind, Meta, Payload, Shard, events};
 use crate::text::parse_i64;
 
 const LISTED: &str = "O(log(N)+M) for M of N members";
@@ -202,6 +202,15 @@ fn remove(shard: &mut Shard, call: &Call<'_>, by: By, reply: &mut Reply<'_>) -> 
     let set = shard.find_sorted(&call.key, call.touch)?;
     let (start, count) = set.map_or((0, 0), |set| query.within(&set));
     shard.sorted_remove_range(&call.key, start, count)?;
+    if count > 0 {
+        let event = match by {
+            By::Rank => "zremrangebyrank",
+            By::Score => "zremrangebyscore",
+            By::Member => "zremrangebylex",
+        };
+        shard.tell(events::ZSET, event, &call.key);
+        shard.tell_if_gone(&call.key);
+    }
     reply.int(count as i64);
     Ok(Outcome::changed_if(count > 0))
 }
@@ -239,7 +248,7 @@ fn zrangestore(
         set.range(start, taken, false, |member, score| push_entry(&mut run, member, score));
         count = taken;
     }
-    Ok(store(run, count, &found[0], reply))
+    Ok(store(run, count, &found[0], "zrangestore", reply))
 }
 
 /// Stores entries, which are in order, under the first key, or removes it where there are none.
@@ -247,12 +256,16 @@ pub(super) fn store(
     run: Vec<u8>,
     count: usize,
     destination: &Option<Gathered>,
+    event: &'static str,
     reply: &mut Reply<'_>,
 ) -> Vec<Write> {
+    let tell = |class, name| Write::Tell { key: 0, class, name };
     reply.int(count as i64);
     if count == 0 {
-        return destination.iter().map(|_| Write::Remove { key: 0 }).collect();
+        let gone = |_: &Gathered| vec![Write::Remove { key: 0 }, tell(events::GENERIC, "del")];
+        return destination.as_ref().map_or_else(Vec::new, gone);
     }
     let value = Payload::Scored { run, count };
-    vec![Write::Put { key: 0, value, meta: Meta { kind: Kind::SortedSet, ..Meta::default() } }]
+    let put = Write::Put { key: 0, value, meta: Meta { kind: Kind::SortedSet, ..Meta::default() } };
+    vec![put, tell(events::ZSET, event)]
 }

@@ -138,6 +138,7 @@ impl Shard {
     /// The sorted set of a reading command: counts a hit or a miss, and as use unless `touch` is false.
     #[inline]
     pub fn read_sorted(&mut self, key: &Key<'_>, touch: bool) -> Result<Option<SortedView<'_>>, WrongKind> {
+        self.before_read(key);
         let now = self.now.unix_ms;
         let found = if touch { self.store.get(key, now) } else { self.store.peek(key, now) };
         let count = if found.is_some() { &mut self.traffic.hits } else { &mut self.traffic.misses };
