@@ -258,6 +258,12 @@ impl Session {
         self.listens.as_ref().is_some_and(|listens| !listens.is_empty())
     }
 
+    /// It listens to something that `user` may not hear.
+    pub fn listens_beyond(&self, user: &User) -> bool {
+        let beyond = |kind, name: &[u8]| !user.may_use_channel(name, kind == Kind::Pattern);
+        self.listens.as_ref().is_some_and(|listens| listens.all().any(|(kind, name)| beyond(kind, name)))
+    }
+
     /// It listens, and cannot tell replies from messages: few commands are allowed.
     pub fn only_listens(&self) -> bool {
         self.proto == Proto::Resp2 && self.is_listening()

@@ -59,7 +59,7 @@ impl Core {
     }
 
     /// Takes the users over as they are now. Clients get their rights anew. Those whose user is gone are closed, and
-    /// until then they are strangers; `by` is the client who did it, and is answered first.
+    /// until then they are strangers; so are those that listen to what they may not hear any more; `by` is the client who did it, and is answered first.
     #[cold]
     fn take_users(&mut self, by: u64) {
         (self.acl_seen, self.users) = self.shared.acl.snapshot();
@@ -69,7 +69,13 @@ impl Core {
             let Some(before) = session.user.clone() else { continue };
             match users.get(before.name()).filter(|user| user.id() == before.id()) {
                 Some(user) if Arc::ptr_eq(user, &before) => {}
-                Some(user) => session.user = Some(user.clone()),
+                Some(user) => {
+                    let deaf = !user.keeps_channels_of(&before) && session.listens_beyond(user);
+                    session.user = Some(user.clone());
+                    if deaf {
+                        closed.push(id);
+                    }
+                }
                 None => {
                     session.authenticated = false;
                     session.user = Some(users.default_user().clone());

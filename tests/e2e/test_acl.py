@@ -251,6 +251,32 @@ def test_clients_of_a_deleted_user_are_closed(admin):
         assert bob.call("GET", "a") == b"NOPERM this user has no permissions to run the 'get' command"
 
 
+def test_channels_need_rights_and_those_who_lose_them_are_closed(admin):
+    assert admin.call("ACL", "SETUSER", "bob", "on", ">pw", "+@all", "resetchannels", "&news:*", "&tea") == b"OK"
+    with logged_in(admin) as bob:
+        refusal = b"NOPERM this user has no permissions to access one of the channels used as arguments"
+        assert bob.call("SUBSCRIBE", "news:1", "coffee") == refusal
+        assert bob.call("PSUBSCRIBE", "news:1*") == refusal
+        assert bob.call("PUBLISH", "coffee", "x") == refusal
+        assert bob.call("SUBSCRIBE", "tea") == [b"subscribe", b"tea", 1]
+        assert bob.call("PSUBSCRIBE", "news:*") == [b"psubscribe", b"news:*", 2]
+    clients = [logged_in(admin) for _ in range(8)]
+    for at, client in enumerate(clients):
+        assert client.call(*[("SUBSCRIBE", "tea"), ("PSUBSCRIBE", "news:*")][at % 2])[2] == 1
+    # More rights, and fewer of those that nobody uses, leave everybody alone.
+    assert admin.call("ACL", "SETUSER", "bob", "&more") == b"OK"
+    assert admin.call("PUBLISH", "tea", "hot") == 4
+    for client in clients[::2]:
+        assert client.reply() == [b"message", b"tea", b"hot"]
+    assert admin.call("ACL", "SETUSER", "bob", "resetchannels", "&tea") == b"OK"
+    for client in clients[1::2]:
+        assert is_closed(client)
+    assert admin.call("PUBLISH", "tea", "cold") == 4
+    for client in clients[::2]:
+        assert client.reply() == [b"message", b"tea", b"cold"]
+        client.close()
+
+
 def test_clients_are_listed_and_killed_by_user(admin):
     assert admin.call("ACL", "SETUSER", "bob", "on", ">pw", "+@all", "allkeys") == b"OK"
     with logged_in(admin) as bob:
