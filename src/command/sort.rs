@@ -207,6 +207,11 @@ impl Sorter {
                 list.range(0, list.len(), false, add);
             }
             (Some(Kind::Set), Some(item)) => item.view().each(now_ms, |entry| add(entry.field)),
+            // By score, which is the order where nothing is sorted.
+            (Some(Kind::SortedSet), Some(item)) => {
+                let set = item.sorted()?;
+                set.range(0, set.len(), false, |member, _| add(member));
+            }
             (Some(_), _) => return Err(Fault::WrongType),
             (None, _) => {}
         }
@@ -491,6 +496,13 @@ mod tests {
             ("lrange d 0 -1", "*3 $1 a $1 b $1 c"),
             ("sort d alpha store d", ":3"),
             ("sort_ro l limit 0 1", "*1 $1 1"),
+            ("zadd z 3 1 2 3 1 20", ":3"),
+            ("sort z", "*3 $1 1 $1 3 $2 20"),
+            ("sort z by nosort", "*3 $2 20 $1 3 $1 1"),
+            ("sort z by nosort desc limit 0 2", "*2 $1 1 $1 3"),
+            ("sort z by w_* get n_* get #", "*6 $-1 $2 20 $-1 $1 3 $3 one $1 1"),
+            ("sort z by x store z", ":3"),
+            ("lrange z 0 -1", "*3 $2 20 $1 3 $1 1"),
             ("sort_ro l store d", "-ERR syntax error"),
             ("sort l limit 1", "-ERR syntax error"),
             ("sort l limit x 1", "-ERR value is not an integer or out of range"),

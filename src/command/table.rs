@@ -38,6 +38,7 @@ static FAMILIES: &[&[Command]] = &[
     sorted::members::ROWS,
     sorted::ranges::ROWS,
     sorted::pops::ROWS,
+    sorted::blocking::ROWS,
     sorted::chance::ROWS,
     sorted::combine::ROWS,
     pubsub::listen::ROWS,

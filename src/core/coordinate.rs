@@ -4,7 +4,7 @@
 use super::spread::Spread;
 use super::{Client, Core, Mail};
 use crate::acl::{Denied, User};
-use crate::command::{Context, Effect, Handler, acl};
+use crate::command::{Context, Effect, Gathered, Handler, acl};
 use crate::connection::Hold;
 use crate::mesh::parcel::Origin;
 use crate::protocol::Reply;
@@ -71,6 +71,10 @@ impl Host for OnBehalf<'_> {
             let id = self.origin.connection;
             acl::note_denied(&self.core.local(), id, request.row, request.args(), denied, true);
         }
+    }
+
+    fn put_away(&mut self, found: Vec<Option<Gathered>>) {
+        found.into_iter().flatten().for_each(|item| self.core.shard.put_away(item.value));
     }
 }
 

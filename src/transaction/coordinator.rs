@@ -19,7 +19,7 @@ use crate::command::keys::cursor::core_of;
 use crate::command::run::{parts_fit, reads};
 use crate::command::sort::Sorter;
 use crate::command::table::TABLE;
-use crate::command::{Asker, Command, Control, Handler, KeyRef, Merge, Outcome, sort};
+use crate::command::{Asker, Command, Control, Gathered, Handler, KeyRef, Merge, Outcome, sort};
 use crate::protocol::{Proto, Reply};
 use crate::session::{Queued, Watched};
 use crate::shard::locks::Manner;
@@ -101,6 +101,9 @@ pub trait Host {
 
     /// Writes down that a command was refused for that, and answers with it.
     fn refuse(&mut self, request: &Queued, denied: Denied, reply: &mut Vec<u8>);
+
+    /// Takes values that were read and are needed no more: what has no other owner left may be large.
+    fn put_away(&mut self, found: Vec<Option<Gathered>>);
 }
 
 /// Messages to be sent, by shard.
@@ -733,7 +736,7 @@ impl Transaction {
         let mut bytes = Vec::new();
         let mut reply = Reply::new(&mut bytes, self.client.asker.proto);
         let decided = (hops.decide)(request.args(), &found, scope.now_ms, &mut reply);
-        drop(found);
+        scope.host.put_away(found);
         let blocks = matches!(self.purpose, Purpose::Block { .. } | Purpose::Serve { .. });
         if blocks && decided.as_ref().is_ok_and(Vec::is_empty) {
             self.ended = Ended::Unserved;

@@ -7,6 +7,8 @@ use crate::world::{World, over_seeds};
 use std::collections::BTreeSet;
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+/// Keys of sorted sets. Their scores are no numbers as an element's text is one.
+const SORTED: [&str; 3] = ["x", "y", "z"];
 
 /// What a client is doing.
 #[derive(Clone, Debug)]
@@ -87,9 +89,11 @@ fn connect(world: &mut World) -> usize {
 fn take(dice: &mut Dice) -> (Vec<String>, bool) {
     let mut key = || KEYS[dice.below(KEYS.len())].to_string();
     let (one, two, three) = (key(), key(), key());
+    let mut sorted = || SORTED[dice.below(SORTED.len())].to_string();
+    let (low, high) = (sorted(), sorted());
     let timeout = if dice.once_in(4) { format!("0.00{}", 1 + dice.below(9)) } else { "0".to_string() };
     let word = |text: &str| text.to_string();
-    match dice.below(6) {
+    match dice.below(9) {
         0 => (vec![word("BLPOP"), one, timeout], false),
         1 => (vec![word("BRPOP"), one, two, three, timeout], false),
         2 => (
@@ -98,7 +102,13 @@ fn take(dice: &mut Dice) -> (Vec<String>, bool) {
         ),
         3 => (vec![word("BLMOVE"), one, two, word("LEFT"), word("RIGHT"), timeout], true),
         4 => (vec![word("BRPOPLPUSH"), one, two, timeout], true),
-        _ => (vec![word("BLPOP"), one, two, timeout], false),
+        5 => (vec![word("BLPOP"), one, two, timeout], false),
+        6 => (vec![word("BZPOPMIN"), low, high, timeout], false),
+        7 => (vec![word("BZPOPMAX"), low, timeout], false),
+        _ => (
+            vec![word("BZMPOP"), timeout, word("2"), low, high, word("MAX"), word("COUNT"), word("2")],
+            false,
+        ),
     }
 }
 
@@ -142,6 +152,7 @@ impl Case {
         let client = self.parties[at].client;
         let key = KEYS[self.dice.below(KEYS.len())];
         let other = KEYS[self.dice.below(KEYS.len())];
+        let sorted = SORTED[self.dice.below(SORTED.len())];
         match &self.parties[at].doing {
             Doing::Gone => {
                 self.parties[at] = Party { client: connect(&mut self.world), doing: Doing::Nothing };
@@ -164,7 +175,7 @@ impl Case {
                     element.to_string()
                 };
                 let mut takes = false;
-                match self.dice.below(12) {
+                match self.dice.below(16) {
                     0..4 => {
                         let (words, moves) = take(&mut self.dice);
                         say(&mut self.world, client, &words.iter().map(String::as_str).collect::<Vec<_>>());
@@ -183,10 +194,12 @@ impl Case {
                         say(&mut self.world, client, &["MULTI"]);
                         say(&mut self.world, client, &["LPUSH", key, &x]);
                         say(&mut self.world, client, &["RPUSH", other, &y]);
+                        let z = fresh(&mut self.pushed);
+                        say(&mut self.world, client, &["ZADD", sorted, "inf", &z]);
                         say(&mut self.world, client, &["EXEC"]);
                         // Others get elements meanwhile.
                         let (mut replies, mut turns) = (0, 0);
-                        while replies < 4 {
+                        while replies < 5 {
                             self.world.step();
                             self.hear();
                             replies += usize::from(reply(&self.world, client).is_some());
@@ -202,7 +215,20 @@ impl Case {
                     }
                     9 => say(&mut self.world, client, &["LRANGE", key, "0", "-1"]),
                     10 => say(&mut self.world, client, &["SORT", key, "ALPHA", "STORE", key]),
-                    _ => say(&mut self.world, client, &["SWAPDB", "3", "4"]),
+                    11 => say(&mut self.world, client, &["SWAPDB", "3", "4"]),
+                    12 | 13 => {
+                        let (x, y) = (fresh(&mut self.pushed), fresh(&mut self.pushed));
+                        say(&mut self.world, client, &["ZADD", sorted, "-inf", &x, "inf", &y]);
+                    }
+                    14 => {
+                        takes = true;
+                        say(&mut self.world, client, &["ZPOPMAX", sorted]);
+                    }
+                    _ => say(
+                        &mut self.world,
+                        client,
+                        &["RENAMENX", sorted, SORTED[self.dice.below(SORTED.len())]],
+                    ),
                 }
                 self.parties[at].doing = Doing::Other { takes };
             }
@@ -223,8 +249,9 @@ impl Case {
             self.parties.iter().filter(|party| matches!(party.doing, Doing::Other { .. })).collect();
         assert!(busy.is_empty(), "seed {seed}: {} commands are not answered", busy.len());
         let mut left = BTreeSet::new();
-        for key in KEYS {
-            for element in elements(&ask(&mut self.world, control, &["LRANGE", key, "0", "-1"])) {
+        let lists = KEYS.map(|key| ("LRANGE", key));
+        for (range, key) in lists.into_iter().chain(SORTED.map(|key| ("ZRANGE", key))) {
+            for element in elements(&ask(&mut self.world, control, &[range, key, "0", "-1"])) {
                 assert!(
                     left.insert(element) && !self.taken.contains(&element),
                     "seed {seed}: {element} is there twice"

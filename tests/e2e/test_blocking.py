@@ -136,10 +136,80 @@ class Scene:
         for _ in range(self.dice.randint(1, 4)):
             key = self.key()
             to = key if self.chains else pushed
-            choice = [["RPUSH", to, self.number()], ["LPOP", key], ["DEL", key], ["SET", key, 1]]
+            choice = [*self.in_a_transaction(to, key), ["DEL", key], ["SET", key, 1]]
             waiting = self.chains and self.dice.random() < 0.2
             inside.append(self.waiting() if waiting else self.dice.choice(choice))
         return [["MULTI"], *inside, ["EXEC"]]
+
+    def in_a_transaction(self, to, key):
+        return [["RPUSH", to, self.number()], ["LPOP", key]]
+
+
+class Sorted(Scene):
+    """The same with sorted sets."""
+
+    def entries(self, most):
+        """Scores, some of them alike, and members."""
+        return [word for _ in range(self.dice.randint(1, most)) for word in (self.dice.choice([-1, 0, 0.5, "inf", 3]), self.number())]
+
+    def waiting(self):
+        keys = [self.key() for _ in range(self.dice.randint(1, 3))]
+        end = self.dice.choice(["MIN", "MAX"])
+        return self.dice.choice(
+            [
+                ["BZPOPMIN", *keys, "0"],
+                ["BZPOPMAX", *keys, "0"],
+                ["BZMPOP", "0", len(keys), *keys, end, "COUNT", self.dice.randint(1, 3)],
+                ["BZMPOP", "0", len(keys), *keys, end],
+            ]
+        )
+
+    def plain(self):
+        one, other = self.key(), self.key()
+        return self.dice.choice(
+            [
+                [["ZADD", one, *self.entries(4)]],
+                [["ZADD", one, *self.entries(1)]],
+                [["ZADD", one, self.dice.choice(["NX", "XX", "CH", "GT"]), *self.entries(2)]],
+                [["ZINCRBY", one, 1.5, self.number()]],
+                [["ZADD", one, "INCR", 1, self.number()]],
+                [["ZPOPMIN", one]],
+                [["ZRANGE", one, 0, -1, "WITHSCORES"]],
+                [["ZREMRANGEBYRANK", one, 0, 1]],
+                [["DEL", one, other]],
+                [["RENAME", one, other]],
+                [["COPY", one, other, "REPLACE"]],
+                [["SET", one, self.number()]],
+                [["SADD", one, self.number()]],
+                [["RPUSH", one, self.number()]],
+                [["FLUSHALL"]],
+                # Redis 7.0 wakes nobody where something is stored over another kind of value.
+                [["DEL", other], ["ZUNIONSTORE", other, 2, one, other]],
+                [["DEL", other], ["ZINTERSTORE", other, 1, one, "WEIGHTS", 2]],
+                [["DEL", other], ["ZDIFFSTORE", other, 2, one, other]],
+                [["DEL", other], ["ZRANGESTORE", other, one, 0, 2]],
+                [["SELECT", 1], ["FLUSHDB"], ["ZADD", one, *self.entries(2)], ["MOVE", one, 0], ["SELECT", 0]],
+                [["SELECT", 1], ["FLUSHDB"], ["ZADD", one, *self.entries(3)], ["SELECT", 0], ["SWAPDB", 0, 1]],
+                [["CLIENT", "UNBLOCK", None, *self.dice.choice([[], ["ERROR"], ["TIMEOUT"]])]],
+                self.transaction(),
+            ]
+        )
+
+    def in_a_transaction(self, to, key):
+        return [["ZADD", to, *self.entries(2)], ["ZPOPMAX", key]]
+
+
+class Both(Sorted):
+    """Lists and sorted sets under the same names: whoever waits for one is not served the other."""
+
+    def waiting(self):
+        return self.dice.choice([super().waiting, lambda: Scene.waiting(self)])()
+
+    def plain(self):
+        return self.dice.choice([super().plain, lambda: Scene.plain(self)])()
+
+    def in_a_transaction(self, to, key):
+        return [*super().in_a_transaction(to, key), *Scene.in_a_transaction(self, to, key)]
 
 
 def play(scene, ours, theirs, one_core):
@@ -181,8 +251,9 @@ def play(scene, ours, theirs, one_core):
 
 
 @pytest.mark.larder_only
+@pytest.mark.parametrize("kind", [Scene, Sorted, Both])
 @pytest.mark.parametrize("threads,keys,chains", [(1, SPREAD, True), (3, TOGETHER, True), (3, SPREAD, False)])
-def test_clients_that_wait_are_served_as_redis_serves_them(threads, keys, chains, start, request):
+def test_clients_that_wait_are_served_as_redis_serves_them(threads, keys, chains, kind, start, request):
     seed = request.config.getoption("--seed") or random.randrange(1 << 32)
     running = start(threads=threads)
     with server.redis() as peer:
@@ -191,7 +262,7 @@ def test_clients_that_wait_are_served_as_redis_serves_them(threads, keys, chains
             proto = dice.choice([2, 3])
             ours, theirs = Side(running, proto), Side(peer, proto)
             try:
-                play(Scene(dice, keys, chains), ours, theirs, threads == 1)
+                play(kind(dice, keys, chains), ours, theirs, threads == 1)
             except AssertionError as failure:
                 raise AssertionError(f"--seed {seed + number}: {failure}") from None
             finally:
@@ -238,6 +309,12 @@ def test_clients_that_go_take_nothing_with_them(threads, start):
     stays = Party(running, 2)
     for way in ["close", "kill", "unblock"]:
         goes = Party(running, 2)
+        # A line for another kind of value, which is left as well.
+        both = Party(running, 2)
+        both.send(["BZPOPMAX", "y", "z", 0])
+        server.eventually("it waits", lambda: blocked_clients(control) == 1)
+        both.close()
+        server.eventually("it waits no longer", lambda: blocked_clients(control) == 0)
         goes.send(["BRPOP", "x", "y", 0])
         server.eventually("it waits", lambda: blocked_clients(control) == 1)
         stays.send(["BLMOVE", "y", "z", "LEFT", "LEFT", 0])

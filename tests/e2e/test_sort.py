@@ -15,6 +15,7 @@ def fill(dice):
     chance in Redis."""
     numbers = dice.sample(range(60), 40)
     commands = [["FLUSHALL"], ["RPUSH", "list", *dice.sample(range(-20, 20), 15), "1.5", "1e1", "0x10"]]
+    commands.append(["ZADD", "sorted", *(word for member in dice.sample(range(40), 12) for word in (dice.randint(-5, 5), member))])
     commands += [["SADD", "set", *dice.sample(range(40), 12)], ["RPUSH", "words", "b", "a", "", "aa", "B", "z z", "10"]]
     for number, weight in zip(range(40), numbers):
         if dice.random() < 0.9:
@@ -26,7 +27,7 @@ def fill(dice):
 
 
 def sort(dice):
-    words = ["SORT", dice.choice(["list", "list", "set", "set", "words", "none", "text"])]
+    words = ["SORT", dice.choice(["list", "list", "set", "set", "sorted", "sorted", "words", "none", "text"])]
     if dice.random() < 0.5:
         words += ["BY", dice.choice(["h_*->weight", "h_*->weight", "h_*->none", "nosort", "*", "h_*->name", "w_*->f"])]
     if dice.random() < 0.4:
@@ -35,7 +36,7 @@ def sort(dice):
         words += ["GET", dice.choice(["#", "w_*", "n_*_x", "h_*->name", "none", "h_*->", "*"])]
     words += dice.choice([[], ["ASC"], ["DESC"]])
     # What has no weight is alike as a text, and then it is chance what comes first.
-    weighed = "BY" not in words or "nosort" in words or words[1] == "set" and {"h_*->weight", "h_*->name"} & set(words[2:4])
+    weighed = "BY" not in words or "nosort" in words or words[1] in ("set", "sorted") and {"h_*->weight", "h_*->name"} & set(words[2:4])
     if weighed and dice.random() < 0.4:
         words.append("ALPHA")
     if dice.random() < 0.3:

@@ -1,9 +1,11 @@
 //! Sorted sets: members and their scores (`members`), ranges of them (`ranges`, whose ends `limits` reads), members from
-//! the ends (`pops`), by chance (`chance`), and several sets together (`combine`).
+//! the ends (`pops`), the same for those who wait until there are some (`blocking`), by chance (`chance`), and several sets
+//! together (`combine`).
 //!
 //! Keys of another kind are refused with `WRONGTYPE`, before or after wrong arguments as Redis does it. What a sorted set
 //! is made of belongs to `shard::collections`.
 
+pub mod blocking;
 pub mod chance;
 pub mod combine;
 mod limits;

@@ -20,7 +20,7 @@ pub static ROWS: &[Command] = &[
 ];
 
 /// Where the popped members of a set lie: the first of them in the order in which they are answered, and the lowest.
-fn places(set: &SortedView<'_>, count: usize, max: bool) -> (usize, usize) {
+pub(super) fn places(set: &SortedView<'_>, count: usize, max: bool) -> (usize, usize) {
     if max { (set.len().saturating_sub(1), set.len() - count) } else { (0, 0) }
 }
 
@@ -63,7 +63,7 @@ fn zpopmax(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<
 }
 
 /// How many keys `ZMPOP` has, whether it pops the highest scores, and how many members.
-fn counted(args: Args<'_>) -> Result<(usize, bool, usize), Fault> {
+pub(super) fn counted(args: Args<'_>) -> Result<(usize, bool, usize), Fault> {
     let positive = |text: &[u8], fault: &'static str| {
         let number = parse_i64(text).filter(|number| *number > 0);
         number.and_then(|number| usize::try_from(number).ok()).ok_or(Fault::text(fault))
@@ -97,29 +97,48 @@ fn zmpop(
     _: u64,
     reply: &mut Reply<'_>,
 ) -> Result<Vec<Write>, Fault> {
+    pop_counted(args, found, reply)
+}
+
+/// `ZMPOP`, from its number of keys on.
+pub(super) fn pop_counted(
+    args: Args<'_>,
+    found: &[Option<Gathered>],
+    reply: &mut Reply<'_>,
+) -> Result<Vec<Write>, Fault> {
     let (_, max, count) = counted(args)?;
-    let first = found.iter().enumerate().find_map(|(key, item)| Some((key, item.as_ref()?)));
-    let Some((key, source)) = first else {
+    let Some((key, set)) = first_set(found)? else {
         reply.null_array();
         return Ok(Vec::new());
     };
-    let set = source.sorted()?;
     let count = count.min(set.len());
     reply.array(2);
     reply.bulk(&args[2 + key]);
     reply.array(count);
-    let (first, lowest) = places(&set, count, max);
+    let (first, _) = places(&set, count, max);
     set.range(first, count, max, |member, score| {
         reply.array(2);
         put(reply, member);
         reply.double(score);
     });
+    Ok(popped(key, &set, max, count))
+}
+
+/// The first key that there is, and its sorted set.
+pub(super) fn first_set(found: &[Option<Gathered>]) -> Result<Option<(usize, SortedView<'_>)>, Fault> {
+    let first = found.iter().enumerate().find_map(|(key, item)| Some((key, item.as_ref()?)));
+    first.map(|(key, item)| Ok((key, item.sorted()?))).transpose()
+}
+
+/// Takes so many members off an end of a sorted set, and tells so.
+pub(super) fn popped(key: usize, set: &SortedView<'_>, max: bool, count: usize) -> Vec<Write> {
+    let (_, lowest) = places(set, count, max);
     let with = [lowest.to_ne_bytes(), count.to_ne_bytes()].concat();
-    let popped = if max { "zpopmax" } else { "zpopmin" };
+    let name = if max { "zpopmax" } else { "zpopmin" };
     let mut writes = vec![Write::Edit { key, edit: remove, with, removes: true }];
-    writes.push(Write::Tell { key, class: events::ZSET, name: popped });
+    writes.push(Write::Tell { key, class: events::ZSET, name });
     writes.extend((count == set.len()).then_some(Write::Tell { key, class: events::GENERIC, name: "del" }));
-    Ok(writes)
+    writes
 }
 
 fn remove(shard: &mut Shard, key: &Key<'_>, with: &[u8]) -> Result<(), Fault> {

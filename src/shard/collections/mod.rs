@@ -350,7 +350,8 @@ impl Shard {
             Payload::Bytes(bytes) => self.store.put(key, &bytes, meta, now)?,
             Payload::Grown(structure) => match self.small_form(meta.kind, &structure) {
                 Some(bytes) => self.store.put(key, &bytes, meta, now)?,
-                None => self.install_grown(key, structure, meta)?,
+                // It was there before, whole: no work was done for it that much may be freed beside.
+                None => self.install_grown(key, structure, meta, LARGE_SLICE_BLOCKS)?,
             },
             Payload::Members { run, count } => self.install_members(key, &run, count, meta)?,
             Payload::Scored { run, count } => self.install_scored(key, &run, count, meta)?,
@@ -394,7 +395,7 @@ impl Shard {
         for member in members() {
             table.insert(member.text(&mut digits), b"", Some(0), 0);
         }
-        self.install_grown(key, Arc::new(Structure::Table(table)), meta)
+        self.install_grown(key, Arc::new(Structure::Table(table)), meta, usize::MAX)
     }
 
     /// The grown collection of an item as bytes for another process: a mark, and the run of all entries.
@@ -433,11 +434,11 @@ impl Shard {
     pub fn adopt(&mut self, key: &Key<'_>, bytes: &[u8], meta: &Meta) -> Result<(), Refused> {
         if meta.kind == Kind::List {
             let list = list::of_written(&bytes[1..], self.limits.list);
-            return self.install_grown(key, Arc::new(Structure::List(list)), meta);
+            return self.install_grown(key, Arc::new(Structure::List(list)), meta, usize::MAX);
         }
         if meta.kind == Kind::SortedSet {
             let sorted = sorted::of_run(self.store.hasher(), &bytes[1..]);
-            return self.install_grown(key, Arc::new(Structure::Sorted(Box::new(sorted))), meta);
+            return self.install_grown(key, Arc::new(Structure::Sorted(Box::new(sorted))), meta, usize::MAX);
         }
         let valued = meta.kind == Kind::Hash;
         let mut table = Table::new(self.store.hasher(), valued);
@@ -448,7 +449,7 @@ impl Shard {
             table.insert(entry.field.text(&mut digits), value, Some(entry.deadline_ms), 0);
         }
         let due_ms = table.due_ms();
-        self.install_grown(key, Arc::new(Structure::Table(table)), meta)?;
+        self.install_grown(key, Arc::new(Structure::Table(table)), meta, usize::MAX)?;
         self.note_due(key, due_ms);
         Ok(())
     }
@@ -458,13 +459,14 @@ impl Shard {
         key: &Key<'_>,
         structure: Arc<Structure>,
         meta: &Meta,
+        shed_max: usize,
     ) -> Result<(), Refused> {
         let now = self.now.unix_ms;
         let bytes = structure.bytes();
         self.store.make_room_beside(key, bytes as u64, now)?;
         // What was dropped before is freed as quickly as new structures come.
         self.collect_dropped();
-        self.shed_structures(bytes / 256);
+        self.shed_structures((bytes / 256).min(shed_max));
         let handle = self.heap.insert(structure);
         let value = handle_value(handle, bytes);
         self.store.charge(bytes as i64);
@@ -528,7 +530,7 @@ impl Shard {
         structure: Structure,
         meta: &Meta,
     ) -> Result<u64, Refused> {
-        self.install_grown(key, Arc::new(structure), meta)?;
+        self.install_grown(key, Arc::new(structure), meta, usize::MAX)?;
         match self.held(key) {
             Held::Grown(handle) => Ok(handle),
             _ => unreachable!("it was installed just now"),
@@ -624,6 +626,18 @@ impl Shard {
             self.store.charge(-(freed as i64));
         }
         self.count_heap();
+    }
+
+    /// Takes back a value that somebody has read. Its item may have gone meanwhile (expired, evicted), so that this is the
+    /// last to have it: a grown collection is then freed in slices, like those that had an item until now.
+    pub fn put_away(&mut self, payload: Payload) {
+        if let Payload::Grown(structure) = payload
+            && let Some(structure) = Arc::into_inner(structure)
+        {
+            self.store.charge(structure.bytes() as i64);
+            self.heap.leave(structure);
+            self.count_heap();
+        }
     }
 
     /// A slice of what has gone. True: more is left.

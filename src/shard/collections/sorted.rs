@@ -362,7 +362,7 @@ impl Shard {
             return self.store.put(key, &Builder::of_run(run, count), meta, self.now.unix_ms);
         }
         let sorted = Sorted::of_small(self.store.hasher(), &small);
-        self.install_grown(key, std::sync::Arc::new(Structure::Sorted(Box::new(sorted))), meta)
+        self.install_grown(key, std::sync::Arc::new(Structure::Sorted(Box::new(sorted))), meta, usize::MAX)
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::Now;
+use crate::command::one_shard::OneShard;
 use crate::data::list::End;
 use proptest::prelude::*;
 use slabs::{Hasher, Options, Policy, Store};
@@ -520,4 +521,81 @@ fn what_a_long_list_loses_at_once_is_freed_in_slices() {
     shed_all(&mut shard);
     check_ledger(&shard, &[b"a"]);
     assert!(shard.store.ledger().heap < 10_000);
+}
+
+/// However a large collection goes, that takes nothing apart but a few blocks: slices do, later.
+#[test]
+fn large_collections_go_in_slices_whichever_way() {
+    let ways: &[&[&str]] = &[
+        &["unlink k"],
+        &["set k x"],
+        &["sunionstore k small"],
+        &["zunionstore k 1 small"],
+        &["pexpireat k 1"],
+        // Another takes its place; and one that is not made, only named anew, while much waits already.
+        &["rename large k"],
+        &["del k", "rename large l"],
+    ];
+    for fill in ["hset k {} {}", "rpush k element:{} value:{}", "sadd k a{} b{}", "zadd k {} member:{}"] {
+        for way in ways {
+            let mut one = OneShard::new();
+            one.shard.limits.list = Fill { bytes: 60, entries: 9 };
+            let add = |one: &mut OneShard, words: &str, count: u32| {
+                for number in 0..count {
+                    one.run(&words.replace("{}", &number.to_string()));
+                }
+            };
+            add(&mut one, "sadd small a{}", 3);
+            add(&mut one, fill, 60_000);
+            let bytes = one.shard.store.ledger().heap;
+            add(&mut one, "sadd large other:{}", 100_000);
+            let full = one.shard.store.ledger().heap;
+            for command in *way {
+                one.run(command);
+                one.shard.collect_dropped();
+            }
+            assert!(one.shard.heap.is_leaving(), "{fill}, {way:?}");
+            let left = one.shard.store.ledger().heap;
+            let went = full.saturating_sub(left);
+            assert!(went <= bytes * 9 / 10, "{fill}, {way:?}: {went} of {bytes} bytes");
+            let mut slices = 0;
+            while one.shard.shed_structures(256) {
+                slices += 1;
+            }
+            assert!(slices > 1, "{fill}, {way:?}");
+            one.run("unlink large l k");
+            one.shard.collect_dropped();
+            while one.shard.shed_slice() {}
+            one.shard.count_heap();
+            assert_eq!(
+                one.shard.store.ledger().heap,
+                one.shard.heap.own_bytes() as u64 + one.shard.due.bytes() as u64
+            );
+        }
+    }
+}
+
+/// What somebody reads while it expires or is evicted is the reader's to free, in slices too.
+#[test]
+fn what_is_read_when_it_goes_is_put_away_in_slices() {
+    let mut shard = shard();
+    let texts: Vec<Vec<u8>> = (0..20_000).map(|number| format!("element:{number:05}").into_bytes()).collect();
+    shard.list_push(&key(b"a"), End::Back, texts.iter().map(Vec::as_slice)).unwrap();
+    let full = shard.store.ledger().heap;
+    let read = |shard: &Shard| {
+        let item = shard.store.peek(&key(b"a"), shard.now_ms()).unwrap();
+        Shard::gather(&item, &shard.heap, true).0
+    };
+    let (one, other) = (read(&shard), read(&shard));
+    shard.put_away(one);
+    assert!(!shard.heap.is_leaving() && shard.store.ledger().heap == full);
+    let now = shard.now_ms();
+    shard.store.remove(&key(b"a"), now);
+    shard.collect_dropped();
+    assert!(!shard.heap.is_leaving() && shard.store.ledger().heap < 10_000);
+    shard.put_away(other);
+    assert!(shard.heap.is_leaving() && shard.store.ledger().heap + 10_000 > full);
+    assert!(shard.shed_structures(100));
+    shed_all(&mut shard);
+    check_ledger(&shard, &[]);
 }

@@ -19,7 +19,9 @@ impl Transaction {
     ) -> Option<Messages> {
         let request = self.commands[command].clone();
         let exists = keys.len() > 1 && found[1].is_some();
-        match Sorter::new(TABLE.row(request.row), found[0].as_ref(), scope.now_ms) {
+        let sorter = Sorter::new(TABLE.row(request.row), found[0].as_ref(), scope.now_ms);
+        scope.host.put_away(found);
+        match sorter {
             Err(fault) => {
                 let mut bytes = Vec::new();
                 fault.write(&mut Reply::new(&mut bytes, self.client.asker.proto));
@@ -27,7 +29,6 @@ impl Transaction {
                 None
             }
             Ok(sorter) => {
-                drop(found);
                 let wanted = sorter.weights_wanted(request.args());
                 self.find_round(command, exists, Box::new(sorter), false, wanted, scope)
             }
