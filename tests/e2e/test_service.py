@@ -278,7 +278,15 @@ def test_a_flood_of_bad_clients_is_not_one_of_lines(start):
         client.socket.sendall(resp.command("AUTH", "wrong") * 2000)
         for _ in range(2000):
             assert isinstance(client.reply(), resp.Error)
-    held = [running.connect() for _ in range(25)]
+    held = []
+
+    def full():
+        """The one who has just left may still be counted: until nobody more is let in."""
+        held.append(running.connect())
+        held[-1].sendall(b"PING\r\n")
+        return b"max number of clients" in held[-1].recv(1000)
+
+    server.eventually("the server is full", full)
     for _ in range(300):
         with contextlib.suppress(OSError), running.connect() as extra:
             extra.makefile("rb").read()
