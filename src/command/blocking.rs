@@ -42,6 +42,30 @@ pub fn within_reach(text: &[u8], now_ms: u64) -> Result<(), Fault> {
     if wait(text)? > i64::MAX as u64 - now_ms { Err(OUT_OF_RANGE) } else { Ok(()) }
 }
 
+/// The timeout, where it stands at the end.
+pub fn last<'a>(args: &Args<'a>) -> &'a [u8] {
+    args.last().unwrap_or_default()
+}
+
+/// All arguments but the timeout at the end are keys (`BLPOP`, `BZPOPMIN` and their kin).
+pub fn keys_before_timeout(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
+    wait(last(&args))?;
+    keys.extend((1..args.len() - 1).map(|arg| KeyRef { arg, db, value: true }));
+    Ok(())
+}
+
+/// `count` keys stand behind the timeout and their number (`BLMPOP`, `BZMPOP`).
+pub fn keys_behind_timeout(
+    args: Args<'_>,
+    db: u8,
+    count: usize,
+    keys: &mut Vec<KeyRef>,
+) -> Result<(), Fault> {
+    wait(&args[1])?;
+    keys.extend((3..3 + count).map(|arg| KeyRef { arg, db, value: true }));
+    Ok(())
+}
+
 /// How long a command waits whose arguments were found right.
 pub fn wait_of(command: &Command, args: Args<'_>) -> u64 {
     wait(&args[timeout_place(args, is_counted(command))]).unwrap_or(0)

@@ -31,6 +31,28 @@ fn put_entry(reply: &mut Reply<'_>, entry: &Entry<'_>, with_values: bool) {
     }
 }
 
+/// What `LMPOP` and `ZMPOP` ask for behind their name: how many keys, from which end, and how many elements.
+pub fn counted_pop<E>(
+    args: Args<'_>,
+    end: impl Fn(&[u8]) -> Result<E, Fault>,
+) -> Result<(usize, E, usize), Fault> {
+    let positive = |text: &[u8], fault: &'static str| {
+        let number = parse_i64(text).filter(|number| *number > 0);
+        number.and_then(|number| usize::try_from(number).ok()).ok_or(Fault::text(fault))
+    };
+    let keys = positive(&args[1], "ERR numkeys should be greater than 0")?;
+    let end = end(keys.checked_add(2).and_then(|at| args.get(at)).ok_or(Fault::Syntax)?)?;
+    let options = args.from(keys + 3);
+    let count = match options.get(0) {
+        None => 1,
+        Some(option) if option.eq_ignore_ascii_case(b"count") && options.len() > 1 => {
+            positive(&options[1], "ERR count should be greater than 0")?
+        }
+        Some(_) => return Err(Fault::Syntax),
+    };
+    if options.len() > 2 { Err(Fault::Syntax) } else { Ok((keys, end, count)) }
+}
+
 /// How many elements to draw, as `SRANDMEMBER` and its kin take it: distinct ones, or, where it is negative, each for
 /// itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

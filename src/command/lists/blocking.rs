@@ -3,7 +3,7 @@
 
 use super::moves::{counted, first_list, go, pop_counted, popped, two_keys};
 use super::parse_end;
-use crate::command::blocking::{wait, within_reach};
+use crate::command::blocking::{keys_before_timeout, keys_behind_timeout, last, wait, within_reach};
 use crate::command::collections::put;
 use crate::command::{Command, DecideFn, Fault, Gathered, Handler, Hops, KeyRef, Keys, Write, flag};
 use crate::data::list::End;
@@ -22,9 +22,9 @@ const ALL_BUT_LAST: Keys = Keys { first: 1, last: -2, step: 1 };
 #[rustfmt::skip]
 pub static ROWS: &[Command] = &[
     row("blpop", -3, POP, ALL_BUT_LAST, "2.0.0", "Removes the leftmost element of the first of several lists that has some, or waits for one.",
-        PER_KEY, all_keys, blpop),
+        PER_KEY, keys_before_timeout, blpop),
     row("brpop", -3, POP, ALL_BUT_LAST, "2.0.0", "Removes the rightmost element of the first of several lists that has some, or waits for one.",
-        PER_KEY, all_keys, brpop),
+        PER_KEY, keys_before_timeout, brpop),
     row("blmove", 6, MOVE, Keys::TWO, "6.2.0", "Moves an element from an end of a list to an end of another, or waits for one.",
         "O(1)", move_keys, blmove),
     row("brpoplpush", 4, MOVE, Keys::TWO, "2.2.0", "Moves the rightmost element of a list to the left end of another, or waits for one.",
@@ -60,18 +60,7 @@ const fn row(
     }
 }
 
-/// The timeout, where it stands at the end.
-fn last<'a>(args: &Args<'a>) -> &'a [u8] {
-    args.last().unwrap_or_default()
-}
-
 // -- which keys
-
-fn all_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
-    wait(last(&args))?;
-    keys.extend((1..args.len() - 1).map(|arg| KeyRef { arg, db, value: true }));
-    Ok(())
-}
 
 fn move_keys(args: Args<'_>, db: u8, databases: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
     parse_end(&args[3])?;
@@ -86,9 +75,7 @@ fn turn_keys(args: Args<'_>, db: u8, databases: u8, keys: &mut Vec<KeyRef>) -> R
 
 fn counted_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
     let (count, ..) = counted(args.from(1))?;
-    wait(&args[1])?;
-    keys.extend((3..3 + count).map(|arg| KeyRef { arg, db, value: true }));
-    Ok(())
+    keys_behind_timeout(args, db, count, keys)
 }
 
 // -- what is done

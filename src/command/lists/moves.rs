@@ -2,13 +2,13 @@
 //! several shards, so these commands hop.
 
 use super::parse_end;
-use crate::command::collections::put;
+use crate::command::collections::{counted_pop, put};
 use crate::command::{Command, DecideFn, Fault, Gathered, Handler, Hops, KeyRef, Keys, Write, flag};
 use crate::data::list::End;
 use crate::protocol::{Args, Reply};
 use crate::shard::collections::list::ListView;
 use crate::shard::{Key, Shard, events};
-use crate::text::{Digits, parse_i64};
+use crate::text::Digits;
 
 type KeysFn = fn(Args<'_>, u8, u8, &mut Vec<KeyRef>) -> Result<(), Fault>;
 
@@ -70,22 +70,7 @@ fn move_keys(args: Args<'_>, db: u8, databases: u8, keys: &mut Vec<KeyRef>) -> R
 
 /// How many keys `LMPOP` has, from which end it pops, and how many elements.
 pub(super) fn counted(args: Args<'_>) -> Result<(usize, End, usize), Fault> {
-    let positive = |text: &[u8], fault: &'static str| {
-        let number = parse_i64(text).filter(|number| *number > 0);
-        number.and_then(|number| usize::try_from(number).ok()).ok_or(Fault::text(fault))
-    };
-    let keys = positive(&args[1], "ERR numkeys should be greater than 0")?;
-    let end = keys.checked_add(2).and_then(|at| args.get(at)).ok_or(Fault::Syntax)?;
-    let end = parse_end(end)?;
-    let options = args.from(keys + 3);
-    let count = match options.get(0) {
-        None => 1,
-        Some(option) if option.eq_ignore_ascii_case(b"count") && options.len() > 1 => {
-            positive(&options[1], "ERR count should be greater than 0")?
-        }
-        Some(_) => return Err(Fault::Syntax),
-    };
-    if options.len() > 2 { Err(Fault::Syntax) } else { Ok((keys, end, count)) }
+    counted_pop(args, parse_end)
 }
 
 fn counted_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {

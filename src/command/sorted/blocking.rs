@@ -3,7 +3,7 @@
 
 use super::hop;
 use super::pops::{counted, first_set, places, pop_counted, popped};
-use crate::command::blocking::{wait, within_reach};
+use crate::command::blocking::{keys_before_timeout, keys_behind_timeout, last, within_reach};
 use crate::command::collections::put;
 use crate::command::{Command, Fault, Gathered, KeyRef, Keys, Write, flag};
 use crate::protocol::{Args, Reply};
@@ -18,30 +18,17 @@ const ALL_BUT_LAST: Keys = Keys { first: 1, last: -2, step: 1 };
 #[rustfmt::skip]
 pub static ROWS: &[Command] = &[
     hop("bzpopmin", -3, POP, ALL_BUT_LAST, "5.0.0", "Removes the member with the lowest score of the first of several sorted sets that has some, or waits for one.",
-        PER_KEY, all_keys, bzpopmin),
+        PER_KEY, keys_before_timeout, bzpopmin),
     hop("bzpopmax", -3, POP, ALL_BUT_LAST, "5.0.0", "Removes the member with the highest score of the first of several sorted sets that has some, or waits for one.",
-        PER_KEY, all_keys, bzpopmax),
+        PER_KEY, keys_before_timeout, bzpopmax),
     hop("bzmpop", -5, flag::WRITE | flag::BLOCKING | flag::MOVABLEKEYS, Keys::NONE, "7.0.0",
         "Removes members of the first of several sorted sets that has some, or waits for one.",
         "O(K)+O(log(N)*M) for K keys and M of N members", counted_keys, bzmpop),
 ];
 
-/// The timeout, where it stands at the end.
-fn last<'a>(args: &Args<'a>) -> &'a [u8] {
-    args.last().unwrap_or_default()
-}
-
-fn all_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
-    wait(last(&args))?;
-    keys.extend((1..args.len() - 1).map(|arg| KeyRef { arg, db, value: true }));
-    Ok(())
-}
-
 fn counted_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
     let (count, ..) = counted(args.from(1))?;
-    wait(&args[1])?;
-    keys.extend((3..3 + count).map(|arg| KeyRef { arg, db, value: true }));
-    Ok(())
+    keys_behind_timeout(args, db, count, keys)
 }
 
 /// One member; key, member and score lie flat in RESP3 too.

@@ -1,7 +1,7 @@
 //! Members from the ends of a sorted set, removed and returned: of one, or of the first of several that has some.
 
 use super::{Shape, hop, row};
-use crate::command::collections::put;
+use crate::command::collections::{counted_pop, put};
 use crate::command::{Call, Command, Fault, Gathered, KeyRef, Keys, Outcome, Write, flag};
 use crate::protocol::{Args, Reply};
 use crate::shard::collections::sorted::SortedView;
@@ -64,25 +64,11 @@ fn zpopmax(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<
 
 /// How many keys `ZMPOP` has, whether it pops the highest scores, and how many members.
 pub(super) fn counted(args: Args<'_>) -> Result<(usize, bool, usize), Fault> {
-    let positive = |text: &[u8], fault: &'static str| {
-        let number = parse_i64(text).filter(|number| *number > 0);
-        number.and_then(|number| usize::try_from(number).ok()).ok_or(Fault::text(fault))
-    };
-    let keys = positive(&args[1], "ERR numkeys should be greater than 0")?;
-    let end = keys.checked_add(2).and_then(|at| args.get(at)).ok_or(Fault::Syntax)?;
-    let max = end.eq_ignore_ascii_case(b"max");
-    if !max && !end.eq_ignore_ascii_case(b"min") {
-        return Err(Fault::Syntax);
-    }
-    let options = args.from(keys + 3);
-    let count = match options.get(0) {
-        None => 1,
-        Some(option) if option.eq_ignore_ascii_case(b"count") && options.len() > 1 => {
-            positive(&options[1], "ERR count should be greater than 0")?
-        }
-        Some(_) => return Err(Fault::Syntax),
-    };
-    if options.len() > 2 { Err(Fault::Syntax) } else { Ok((keys, max, count)) }
+    counted_pop(args, |end| match end {
+        _ if end.eq_ignore_ascii_case(b"max") => Ok(true),
+        _ if end.eq_ignore_ascii_case(b"min") => Ok(false),
+        _ => Err(Fault::Syntax),
+    })
 }
 
 fn counted_keys(args: Args<'_>, db: u8, _: u8, keys: &mut Vec<KeyRef>) -> Result<(), Fault> {
