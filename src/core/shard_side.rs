@@ -7,13 +7,14 @@ use super::watch::Whose;
 use super::{Core, Mail};
 use crate::command::run::run_here;
 use crate::command::{Call, Command, Fault, Handler, Merge, Outcome, ShardFn, stores};
+use crate::limits::{BATCH_REQUESTS_MAX, ITEMS_AHEAD, VALUES_AHEAD};
 use crate::mesh::parcel::{self, Origin, Request};
 use crate::pieces::Piece;
 use crate::protocol::limits::MEMCACHE_KEY_BYTES_MAX;
 use crate::protocol::memcache::meta;
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::{Queued, Watched};
-use crate::shard::Key;
+use crate::shard::{Key, Shard};
 use crate::shard::locks::{ClaimId, Claimed, Mode};
 use crate::shared::watchers::topic;
 use crate::transaction::parts::Parcel;
@@ -60,13 +61,53 @@ pub(super) struct Prepared {
     room: Vec<Staged>,
 }
 
+/// Asks for the memory that a parcel's requests will look at, some requests ahead of each: buckets first, then the items
+/// that they name, then the rest of those. What comes from another core is otherwise not in this CPU's caches, and each
+/// request would wait for its own.
+struct Scouts<'a> {
+    buckets: parcel::Keys<'a>,
+    items: parcel::Keys<'a>,
+    values: parcel::Keys<'a>,
+}
+
+impl<'a> Scouts<'a> {
+    /// Sends them ahead of the first request.
+    fn set_out(parcel: &'a [u8], shard: &Shard) -> Scouts<'a> {
+        let keys = parcel::keys(parcel);
+        let mut scouts = Scouts { buckets: keys.clone(), items: keys.clone(), values: keys };
+        let key = |(db, hash)| Key { db: shard.physical(db), bytes: b"", hash };
+        let Scouts { buckets, items, values } = &mut scouts;
+        buckets.take(BATCH_REQUESTS_MAX).for_each(|head| shard.store.prefetch_bucket(&key(head)));
+        items.take(ITEMS_AHEAD).for_each(|head| shard.store.prefetch_item(&key(head)));
+        values.take(VALUES_AHEAD).for_each(|head| shard.store.prefetch_value(&key(head)));
+        scouts
+    }
+
+    /// One request further.
+    #[inline]
+    fn go_on(&mut self, shard: &Shard) {
+        let key = |(db, hash)| Key { db: shard.physical(db), bytes: b"", hash };
+        if let Some(head) = self.buckets.next() {
+            shard.store.prefetch_bucket(&key(head));
+        }
+        if let Some(head) = self.items.next() {
+            shard.store.prefetch_item(&key(head));
+        }
+        if let Some(head) = self.values.next() {
+            shard.store.prefetch_value(&key(head));
+        }
+    }
+}
+
 impl Core {
     /// Executes a parcel's requests in order; the replies make one parcel back.
     pub(super) fn serve_parcel(&mut self, from: u16, bytes: &[u8]) {
         let mut spans = self.take_part_spans();
         let mut at = 0;
         let mut replies = self.pool.take();
+        let mut scouts = Scouts::set_out(bytes, &self.shard);
         while let Some(request) = parcel::next_request(bytes, &mut at, &mut spans) {
+            scouts.go_on(&self.shard);
             if !self.shard.locks.is_idle() && !self.permits(&request) {
                 self.park(from, &request);
                 continue;

@@ -84,9 +84,30 @@ pub fn next_request<'a>(parcel: &'a [u8], at: &mut usize, spans: &'a mut Vec<Spa
         db: head[14],
         proto: proto_of(head[15] & 15),
         touch: head[15] & 16 != 0,
-        hash: u64::from(u32_at(head, 16)) | u64::from(u32_at(head, 20)) << 32,
+        hash: hash_at(head),
         args: Args::new(&parcel[body..body + bytes], spans),
     })
+}
+
+/// Logical databases and hashes of a parcel's requests, in order: what is needed to fetch memory ahead of them.
+#[derive(Clone, Debug)]
+pub struct Keys<'a>(&'a [u8]);
+
+/// Those of this parcel.
+pub fn keys(parcel: &[u8]) -> Keys<'_> {
+    Keys(parcel)
+}
+
+impl Iterator for Keys<'_> {
+    type Item = (u8, u64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(u8, u64)> {
+        let head = self.0.get(..REQUEST_HEAD_BYTES)?;
+        let tail_bytes = 4 * u32_at(head, 24) as usize + u32_at(head, 28) as usize;
+        self.0 = &self.0[REQUEST_HEAD_BYTES + tail_bytes..];
+        Some((head[14], hash_at(head)))
+    }
 }
 
 /// Opens a reply; its bytes are appended to the parcel next. Returns the mark for `end_reply`.
@@ -127,6 +148,10 @@ fn put_origin(parcel: &mut Vec<u8>, origin: Origin) {
 
 fn origin_at(head: &[u8]) -> Origin {
     Origin { connection: u32_at(head, 0), client: u32_at(head, 4), sequence: u32_at(head, 8) }
+}
+
+fn hash_at(head: &[u8]) -> u64 {
+    u64::from(u32_at(head, 16)) | u64::from(u32_at(head, 20)) << 32
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -176,6 +201,7 @@ mod tests {
                 },
             );
         }
+        assert_eq!(keys(&parcel).collect::<Vec<_>>(), [(15, u64::MAX - 1); 2]);
         let first = next_request(&parcel, &mut at, &mut scratch).unwrap();
         assert_eq!(
             (first.origin, first.row, first.db, first.touch, first.hash),
