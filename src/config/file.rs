@@ -76,14 +76,16 @@ fn parse(line: &[u8], place: &str) -> Result<Line, String> {
     }
     let words = quoted::split(line).ok_or_else(|| format!("{place}: a quote is not closed"))?;
     let name = String::from_utf8_lossy(&words[0]).into_owned();
+    // A quoted word may hold anything, a line's end too; an error is one line.
+    let shown = words[0].escape_ascii();
     let value = words[1..].join(&b' ');
     if words.len() == 1 {
-        return Err(format!("{place}: {name} has no value"));
+        return Err(format!("{place}: {shown} has no value"));
     }
     if name.eq_ignore_ascii_case("include") {
         return Ok(Line::Include(OsString::from_vec(value).into()));
     }
-    let place = format!("{place}: {name}");
+    let place = format!("{place}: {shown}");
     if name.eq_ignore_ascii_case(USER) {
         // Its words stay apart: a password may have blanks.
         let words: Vec<Vec<u8>> = words[1..].iter().map(|word| quoted::quote(word)).collect();
@@ -119,6 +121,7 @@ mod tests {
     #[test]
     fn bad_lines_are_named() {
         assert_eq!(parse(b"port", "f:7"), Err("f:7: port has no value".into()));
+        assert_eq!(parse(br#""a\nb""#, "f:7"), Err(r"f:7: a\nb has no value".into()));
         assert_eq!(parse(b"requirepass \"a", "f:7"), Err("f:7: a quote is not closed".into()));
     }
 
