@@ -8,6 +8,9 @@
 //! | `verbose` | and what happens for each client: it comes, it goes, it sends what is no request, it changes a parameter |
 //! | `debug` | and what is of use to those who work on the server |
 //!
+//! Where standard error is the journal's (`JOURNAL_STREAM`), each line begins with its priority as the journal reads it, and
+//! has no time and no level of its own.
+//!
 //! What a client can bring about at will is warned of at most once a second ([`crate::seldom`]).
 
 use crate::parameters::{Name, Parameters};
@@ -36,8 +39,8 @@ impl Log {
     }
 }
 
-/// Opens the log as `loglevel` and `logfile` say. The error names the file.
-pub fn open(parameters: &Parameters) -> Result<Log, String> {
+/// Opens the log as `loglevel` and `logfile` say; `journal` says who reads the standard error. The error names the file.
+pub fn open(parameters: &Parameters, journal: bool) -> Result<Log, String> {
     let mut logger = env_logger::Builder::new();
     // Everything passes here: what is written is decided by the level that `loglevel` sets, also while running.
     logger.filter_level(log::LevelFilter::Trace).format_target(false).format_timestamp_millis();
@@ -49,10 +52,31 @@ pub fn open(parameters: &Parameters) -> Result<Log, String> {
         let file = file.map_err(|error| format!("--logfile {}: {error}", path.display()))?;
         log.reopen = Some(reopen);
         logger.target(env_logger::Target::Pipe(Box::new(file)));
+    } else if journal {
+        logger.format(|line, record| writeln!(line, "<{}>{}", priority(record.level()), record.args()));
     }
     logger.init();
     log::set_max_level(parameters.log_level());
     Ok(log)
+}
+
+/// What ended the process, or kept it from starting, on the standard error: the log may not be there yet.
+pub fn fatal(line: &str, journal: bool) {
+    if journal {
+        eprintln!("<{}>{line}", priority(log::Level::Error));
+    } else {
+        eprintln!("larder: {line}");
+    }
+}
+
+/// syslog's number for a level.
+fn priority(level: log::Level) -> u8 {
+    match level {
+        log::Level::Error => 3,
+        log::Level::Warn => 4,
+        log::Level::Info => 6,
+        log::Level::Debug | log::Level::Trace => 7,
+    }
 }
 
 /// A file that lines are added to.

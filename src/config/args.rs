@@ -1,7 +1,7 @@
 //! The command line: `larder [FILE] [--name value] [--name=value] [--name] [--noname]`.
 
 use super::Setting;
-use crate::parameters::table;
+use crate::parameters::{foreign, table};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -95,10 +95,10 @@ pub(super) fn setting(name: String, value: Option<Vec<u8>>, place: String) -> Re
     if let Some(row) = row {
         return Err(format!("{place} needs a value: {}", row.kind.range()));
     }
-    match name.strip_prefix("no").and_then(|rest| table::find(rest.as_bytes())) {
-        Some(row) if row.kind.is_boolean() => {
-            Ok(Setting { name: row.text.into(), value: b"no".to_vec(), place })
-        }
+    let off = |name: &str| Setting { name: name.into(), value: b"no".to_vec(), place: place.clone() };
+    match name.strip_prefix("no").map(|rest| (rest, table::find(rest.as_bytes()))) {
+        Some((_, Some(row))) if row.kind.is_boolean() => Ok(off(row.text)),
+        Some((rest, _)) if foreign::find(rest.as_bytes()).is_some() => Ok(off(rest)),
         _ => Ok(Setting { name, value: Vec::new(), place }),
     }
 }
@@ -111,6 +111,10 @@ pub(super) fn name_and_value(flag: &[u8]) -> Result<(String, Option<Vec<u8>>), S
     Ok((name, flag.get(end + 1..).map(<[u8]>::to_vec)))
 }
 
+fn is_known(name: &str) -> bool {
+    table::find(name.as_bytes()).is_some() || foreign::find(name.as_bytes()).is_some()
+}
+
 /// The next argument is a value of that flag, which has so many already.
 fn takes(name: &str, next: &OsString, has: usize) -> bool {
     if next.as_bytes().starts_with(b"--") {
@@ -120,7 +124,8 @@ fn takes(name: &str, next: &OsString, has: usize) -> bool {
         // `--cache_mode --port 1` is as good as `--cache_mode true --port 1`, and nothing else may follow it.
         Some(row) => has == 0 || row.kind.is_list(),
         // `--nocache_mode` takes none; an unknown flag is told as such, and not its value.
-        None => has == 0 && name.strip_prefix("no").is_none_or(|rest| table::find(rest.as_bytes()).is_none()),
+        None if foreign::find(name.as_bytes()).is_some() => true,
+        None => has == 0 && name.strip_prefix("no").is_none_or(|rest| !is_known(rest)),
     }
 }
 

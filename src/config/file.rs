@@ -2,9 +2,10 @@
 
 use super::{Setting, USER, args};
 use crate::parameters::quoted;
+use crate::text::glob_matches;
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// The name that means standard input.
@@ -39,12 +40,32 @@ fn read_into(path: &Path, depth: usize, settings: &mut Vec<Setting>) -> Result<(
             }
             Line::Include(included) => {
                 let base = path.parent().unwrap_or(Path::new(""));
-                read_into(&base.join(included), depth + 1, settings)
-                    .map_err(|error| format!("{place}: {error}"))?;
+                let named = |error: &dyn std::fmt::Display| format!("{place}: {error}");
+                for file in files(&base.join(included)).map_err(|error| named(&error))? {
+                    read_into(&file, depth + 1, settings).map_err(|error| named(&error))?;
+                }
             }
         }
     }
     Ok(())
+}
+
+/// The files that an include names: itself, or those that its last part matches as a pattern, in the order of their names.
+/// That there are none is no mistake: directories for pieces of configuration are there before the pieces.
+fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let pattern = path.file_name().unwrap_or_default().as_bytes();
+    if !pattern.iter().any(|byte| b"*?[".contains(byte)) {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path.parent().unwrap_or(Path::new(".")))? {
+        let entry = entry?;
+        if glob_matches(pattern, entry.file_name().as_bytes()) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn text_of(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -133,6 +154,24 @@ mod tests {
         let settings = read(&outer.0).unwrap();
         assert_eq!(settings.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["timeout", "hz", "hz"]);
         assert_eq!(settings[1].place, format!("{}:1: hz", inner.path()));
+    }
+
+    #[test]
+    fn a_pattern_includes_what_is_there_in_order() {
+        let directory = std::env::temp_dir().join(format!("larder-pieces-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        for (name, line) in [("2.conf", "hz 2"), ("1.conf", "hz 1"), ("3.conf.old", "hz 3")] {
+            std::fs::write(directory.join(name), line).unwrap();
+        }
+        let outer = Scratch::new(
+            "pieces",
+            &format!("include {0}/*.conf\ninclude {0}/*.none\nhz 9\n", directory.display()),
+        );
+        let settings = read(&outer.0).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(settings.iter().map(|s| s.value.as_slice()).collect::<Vec<_>>(), [b"1", b"2", b"9"]);
+        let nowhere = Scratch::new("nowhere", "include /no/such/directory/*.conf\n");
+        assert!(read(&nowhere.0).unwrap_err().contains(":1: No such file"));
     }
 
     #[test]

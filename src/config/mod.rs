@@ -8,7 +8,8 @@ mod file;
 mod help;
 pub mod host;
 
-use crate::parameters::{Host, Name, Parameters, Refusal, quoted, table};
+use crate::parameters::foreign::{self, Foreign};
+use crate::parameters::{Host, Name, Parameters, quoted, table};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -76,34 +77,70 @@ pub fn load(
     }
     let environment = environment::parse(environment)?;
     let mut parameters = Parameters::new(host);
+    let mut settings = Vec::new();
     if let Some(path) = line.file.or(environment.file) {
-        for setting in file::read(&path)? {
-            apply(&mut parameters, &setting)?;
-        }
+        settings = file::read(&path)?;
         if path != Path::new(file::STANDARD_INPUT) {
             parameters.set_file(std::path::absolute(&path).unwrap_or(path));
         }
     }
-    for setting in environment.settings.iter().chain(&line.settings) {
-        apply(&mut parameters, setting)?;
-    }
+    settings.extend(environment.settings);
+    settings.extend(line.settings);
+    let mut warnings = environment.warnings;
+    warnings.extend(apply_all(&mut parameters, &settings)?);
     parameters.check_at_start()?;
-    Ok(Start::Run { parameters: Box::new(parameters), warnings: environment.warnings })
+    Ok(Start::Run { parameters: Box::new(parameters), warnings })
 }
 
-fn apply(parameters: &mut Parameters, setting: &Setting) -> Result<(), String> {
+/// Sets everything, the last of a name last. Returns lines about names of other servers that were passed over, one for each
+/// reason.
+fn apply_all(parameters: &mut Parameters, settings: &[Setting]) -> Result<Vec<String>, String> {
+    let mut passed: Vec<(&'static Foreign, Vec<&str>)> = Vec::new();
+    for (place, setting) in settings.iter().enumerate() {
+        let Some(row) = apply(parameters, setting)? else { continue };
+        let name = setting.name.as_str();
+        let later = &settings[place + 1..];
+        if !row.passes_over(&setting.value) {
+            // Whoever says otherwise in a place that counts more has it their way.
+            if later.iter().any(|other| table::same(&other.name, name.as_bytes())) {
+                continue;
+            }
+            return Err(format!("{}: {}", setting.place, row.refusal(&setting.value)));
+        }
+        // What it says of a promise is then as it is here.
+        if row.only.is_some() {
+            continue;
+        }
+        match passed.iter_mut().find(|(known, _)| std::ptr::eq(*known, row)) {
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => passed.push((row, vec![name])),
+        }
+    }
+    Ok(passed
+        .iter()
+        .map(|(row, names)| format!("without effect: {}; {}", names.join(", "), row.why))
+        .collect())
+}
+
+/// Sets one parameter, or says that it is another server's.
+fn apply(parameters: &mut Parameters, setting: &Setting) -> Result<Option<&'static Foreign>, String> {
     let Setting { name, value, place } = setting;
     if name.eq_ignore_ascii_case(USER) {
         let words = quoted::split(value).ok_or_else(|| format!("{place}: a quote is not closed"))?;
         parameters.declare_user(place.clone(), words);
-        return Ok(());
+        return Ok(None);
     }
-    parameters.set_at_start(name, value).map_err(|refusal| match (refusal, table::find(name.as_bytes())) {
-        (Refusal::Unknown, _) | (_, None) => format!("{place}: unknown parameter (see --help)"),
-        (_, Some(row)) => {
-            format!("{place}: '{}' is not allowed: {}", value.escape_ascii(), row.kind.range())
+    if parameters.set_at_start(name, value).is_ok() {
+        return Ok(None);
+    }
+    match (foreign::find(name.as_bytes()), table::find(name.as_bytes())) {
+        (Some(row), _) => Ok(Some(row)),
+        (None, None) => Err(format!("{place}: unknown parameter (see --help)")),
+        (None, Some(row)) => {
+            Err(format!("{place}: '{}' is not allowed: {}", value.escape_ascii(), row.kind.range()))
         }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +288,75 @@ mod tests {
         ] {
             assert_eq!(start(&args, &environment).unwrap_err(), line);
         }
+    }
+
+    fn warnings(args: &[&str]) -> Vec<String> {
+        match start(args, &[]) {
+            Ok(Start::Run { warnings, .. }) => warnings,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_of_other_servers_are_passed_over_with_the_reason() {
+        let file = Scratch::new(
+            "moving",
+            "save 900 1\nrdbcompression yes\nmasterauth s3cret\nlazyfree-lazy-expire yes\nsave 60 1\ndaemonize yes\n\
+             appendonly no\nreplicaof no one\nsave \"\"\noom-score-adj-values 0 200 800\n",
+        );
+        let said =
+            warnings(&[file.path(), "--nologtostderr", "--oom-score-adj-values", "1", "2", "--force_epoll"]);
+        assert!(
+            said[0].starts_with("without effect: save, rdbcompression; no snapshots are taken"),
+            "{said:?}"
+        );
+        assert!(said.iter().all(|line| !line.contains("s3cret") && !line.contains('\n')));
+        for name in ["masterauth", "daemonize", "logtostderr", "oom-score-adj-values;", "force_epoll"] {
+            assert_eq!(said.iter().filter(|line| line.contains(name)).count(), 1, "{name}: {said:?}");
+        }
+        // `appendonly no` is the truth, and so are others: nothing is said.
+        assert!(said.iter().all(|line| !line.contains("appendonly") && !line.contains("replicaof")));
+    }
+
+    #[test]
+    fn promises_of_other_servers_are_refused_unless_they_are_taken_back() {
+        let file = Scratch::new("promises", "hz 5\nappendonly yes\n");
+        let line =
+            format!("{}:2: appendonly: 'yes' is not allowed: only no; no write is kept on disk", file.path());
+        assert_eq!(start(&[file.path()], &[]).unwrap_err(), line);
+        assert_eq!(parameters(&[file.path(), "--appendonly", "no"], &[]).number(Name::Hz), 5);
+        assert_eq!(parameters(&[file.path(), "--noappendonly"], &[]).number(Name::Hz), 5);
+        for (args, reason) in [
+            (
+                &["--replicaof", "10.0.0.1", "6379"][..],
+                "--replicaof: '10.0.0.1 6379' is not allowed: only no one; it would",
+            ),
+            (
+                &["--cluster-enabled", "yes"],
+                "--cluster-enabled: 'yes' is not allowed: only no; this is a lone server",
+            ),
+            (
+                &["--rename-command", "CONFIG", "s3cret"],
+                "--rename-command: not allowed: commands keep their names",
+            ),
+            (&["--tiered_prefix=/ssd/x"], "--tiered_prefix: '/ssd/x' is not allowed: only \"\"; all values"),
+        ] {
+            let error = start(args, &[]).unwrap_err();
+            assert!(error.starts_with(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_of_output_are_told_class_by_class() {
+        let file = Scratch::new(
+            "limits",
+            "client-output-buffer-limit normal 5 4 3\nclient-output-buffer-limit pubsub 2 1 0\n",
+        );
+        let parameters = parameters(&[file.path()], &[]);
+        let shown = |value: &[u8]| value == &*parameters.show(Name::ClientOutputBufferLimit);
+        assert!(shown(b"normal 5 4 3 slave 268435456 67108864 60 pubsub 2 1 0"));
+        parameters.set(b"client-output-buffer-limit", b"slave 1 1 1").unwrap();
+        assert!(shown(b"normal 5 4 3 slave 1 1 1 pubsub 2 1 0"));
     }
 
     #[test]

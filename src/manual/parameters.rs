@@ -1,6 +1,7 @@
 //! What is written from the table of parameters.
 
 use super::page::{Page, escaped, quoted};
+use crate::parameters::foreign::{FOREIGN, Foreign};
 use crate::parameters::kind::Kind;
 use crate::parameters::{Parameter, TABLE};
 use std::fmt::Write as _;
@@ -153,13 +154,24 @@ pub(super) fn larder_conf_5() -> String {
     page.end_list();
     page.part("Parameters with one value only");
     page.sentence("Clients and files of other servers name these.");
-    page.sentence("Any other value is refused, so that nobody relies on what is not there.");
+    page.sentence("CONFIG SET takes no other value; what becomes of one in a file stands below.");
     page.begin_list();
     for row in fixed() {
         page.item(&format!("Ic {} {}", row.text, escaped(&row.kind.default_text()).replace('"', "\\(dq")));
         page.sentence(row.help);
     }
     page.end_list();
+    page.part("Names of other servers");
+    page.sentence("A file for Redis, Valkey or Dragonfly may have names that mean nothing here.");
+    page.sentence(
+        "They are passed over, and a warning in the log says why; clients do not see them with CONFIG GET.",
+    );
+    page.sentence("Values that promise what is not kept are refused, unless a flag takes them back.");
+    for row in FOREIGN {
+        page.paragraph();
+        page.sentence(&meaning(row));
+        page.sentence(&format!("So for {}.", row.names.join(", ")));
+    }
     page.section("FILES");
     page.begin_list();
     page.item("Pa /etc/larder/larder.conf");
@@ -169,6 +181,26 @@ pub(super) fn larder_conf_5() -> String {
     page.example(&["bind 127.0.0.1 -::1", "maxmemory 2gb", "requirepass \"a phrase with blanks\""]);
     see_also(&mut page, &["larder 1", "larder-commands 7"]);
     page.finish()
+}
+
+/// What becomes of a name of another server, in a sentence.
+fn meaning(row: &Foreign) -> String {
+    let mut letters = row.why.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    let why: String = first.into_iter().chain(letters).collect();
+    let quoted =
+        |value: &&str| if value.is_empty() { "an empty value".to_string() } else { (*value).to_string() };
+    match row.only {
+        None => format!("{why}."),
+        Some([]) => format!("Refused: {}.", row.why),
+        Some(values) => {
+            format!(
+                "Refused, but for {}: {}.",
+                values.iter().map(quoted).collect::<Vec<_>>().join(" and "),
+                row.why
+            )
+        }
+    }
 }
 
 /// `docs/parameters.md`.
@@ -194,11 +226,20 @@ pub(super) fn table() -> String {
         );
     }
     text.push_str(
-        "\nThese have one value only. Clients and files of other servers name them; any other value is refused.\n\n\
+        "\nThese have one value only. Clients and files of other servers name them. `CONFIG SET` takes no other value; what becomes of one in a file stands below.\n\n\
          | parameter | value | meaning |\n|---|---|---|\n",
     );
     for row in fixed() {
         let _ = writeln!(text, "| `{}` | `{}` | {} |", row.text, row.kind.default_text(), row.help);
+    }
+    text.push_str(
+        "\n## Names of other servers\n\nA file for Redis, Valkey or Dragonfly may have names that mean nothing here. They are passed over, \
+         and a warning in the log says\nwhy; `CONFIG GET` does not show them. Values that promise what is not kept are refused, unless a flag \
+         takes them back\n(`larder redis.conf --appendonly no`). What nobody knows is refused.\n\n| names | meaning |\n|---|---|\n",
+    );
+    for row in FOREIGN {
+        let names: Vec<String> = row.names.iter().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(text, "| {} | {} |", names.join(", "), meaning(row).replace('*', "\\*"));
     }
     text
 }

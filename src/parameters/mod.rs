@@ -7,6 +7,7 @@
 
 pub mod bytes;
 pub mod events;
+pub mod foreign;
 pub mod kind;
 mod output_limits;
 pub mod quoted;
@@ -122,7 +123,7 @@ impl Parameters {
     /// Sets one parameter at start, also one that cannot change later.
     pub fn set_at_start(&self, name: &str, value: &[u8]) -> Result<(), Refusal> {
         let row = table::find(name.as_bytes()).ok_or(Refusal::Unknown)?;
-        let value = row.kind.parse(value, &self.host).map_err(Refusal::Value)?;
+        let value = self.parse(row, value).map_err(Refusal::Value)?;
         self.apply(row, value);
         Ok(())
     }
@@ -174,7 +175,7 @@ impl Parameters {
             if !row.live {
                 return Err(refused(Refusal::Immutable));
             }
-            let value = row.kind.parse(value, &self.host).map_err(Refusal::Value).map_err(refused)?;
+            let value = self.parse(row, value).map_err(Refusal::Value).map_err(refused)?;
             if row.name == Name::Maxmemory
                 && matches!(value, Value::Number(bytes) if bytes < self.maxmemory_min())
             {
@@ -189,6 +190,16 @@ impl Parameters {
         }
         self.changes.fetch_add(1, Relaxed);
         Ok(())
+    }
+
+    /// Reads a value for this row. Limits of output are the one value of which a part may be said: classes that it does not
+    /// name keep theirs, so that a file may have a line for each.
+    fn parse(&self, row: &Parameter, value: &[u8]) -> Result<Value, Cow<'static, str>> {
+        let read = row.kind.parse(value, &self.host)?;
+        if !matches!(row.kind, Kind::OutputLimits) {
+            return Ok(read);
+        }
+        Ok(output_limits::merged(&self.text(row.name), value).map_or(read, Value::Text))
     }
 
     fn apply(&self, row: &Parameter, value: Value) {

@@ -24,9 +24,8 @@ const CLASSES: [(&str, OutputLimit); 3] = [
 /// Redis's own default.
 pub(super) const DEFAULT: &str = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
 
-/// Reads groups of class, hard limit, soft limit and seconds.
-fn parse(value: &[u8]) -> Option<[OutputLimit; 3]> {
-    let mut limits = CLASSES.map(|(_, limit)| limit);
+/// Reads groups of class, hard limit, soft limit and seconds. Classes that are not named keep what they have in `limits`.
+fn parse(value: &[u8], mut limits: [OutputLimit; 3]) -> Option<[OutputLimit; 3]> {
     let words: Vec<&[u8]> = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
     let groups = words.chunks_exact(4);
     if words.is_empty() || !groups.remainder().is_empty() {
@@ -42,10 +41,24 @@ fn parse(value: &[u8]) -> Option<[OutputLimit; 3]> {
     Some(limits)
 }
 
+/// What Redis sets for each class.
+fn defaults() -> [OutputLimit; 3] {
+    CLASSES.map(|(_, limit)| limit)
+}
+
 /// A value as it is kept and shown: every class, in bytes.
 pub(super) fn normalized(value: &[u8]) -> Option<Vec<u8>> {
+    shown(parse(value, defaults())?)
+}
+
+/// The same, where another value held before: of the classes that this one does not name, it stays.
+pub(super) fn merged(before: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+    shown(parse(value, parse(before, defaults())?)?)
+}
+
+fn shown(limits: [OutputLimit; 3]) -> Option<Vec<u8>> {
     let mut text = String::new();
-    for ((name, _), limit) in CLASSES.iter().zip(parse(value)?) {
+    for ((name, _), limit) in CLASSES.iter().zip(limits) {
         let OutputLimit { hard_bytes, soft_bytes, soft_seconds } = limit;
         let blank = if text.is_empty() { "" } else { " " };
         write!(text, "{blank}{name} {hard_bytes} {soft_bytes} {soft_seconds}").ok()?;
@@ -55,7 +68,7 @@ pub(super) fn normalized(value: &[u8]) -> Option<Vec<u8>> {
 
 /// The limits of ordinary clients, and of those who listen, in a value that was kept.
 pub(super) fn of_clients(value: &[u8]) -> (OutputLimit, OutputLimit) {
-    parse(value).map_or_else(Default::default, |[normal, _, pubsub]| (normal, pubsub))
+    parse(value, defaults()).map_or_else(Default::default, |[normal, _, pubsub]| (normal, pubsub))
 }
 
 #[cfg(test)]
@@ -70,6 +83,10 @@ mod tests {
         let limit = OutputLimit { hard_bytes: 2 << 20, soft_bytes: 0, soft_seconds: 0 };
         let pubsub = OutputLimit { hard_bytes: 1 << 20, soft_bytes: 1 << 10, soft_seconds: 5 };
         assert_eq!(of_clients(&shown), (limit, pubsub));
+        assert_eq!(
+            merged(&shown, b"normal 1 1 1 slave 2 2 2").unwrap(),
+            b"normal 1 1 1 slave 2 2 2 pubsub 1048576 1024 5"
+        );
         assert_eq!(normalized(b"replica 1 2 3").unwrap(), normalized(b"slave 1 2 3").unwrap());
         for bad in [
             &b""[..],

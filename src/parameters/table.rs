@@ -166,9 +166,9 @@ parameters! {
         "File with a name:password in each line, for memcached clients; empty asks for none.";
     KeysOutputLimit "keys_output_limit" [] LIVE, Kind::Integer { default: 0, min: 0, max: i64::MAX },
         "Keys that KEYS answers at most; 0 is no limit.";
-    SlowlogLogSlowerThan "slowlog-log-slower-than" [] LIVE, Kind::Integer { default: 10_000, min: -1, max: i64::MAX },
+    SlowlogLogSlowerThan "slowlog-log-slower-than" ["commandlog-execution-slower-than"] LIVE, Kind::Integer { default: 10_000, min: -1, max: i64::MAX },
         "Microseconds from which on a command enters the slow log; 0 logs all, -1 none.";
-    SlowlogMaxLen "slowlog-max-len" [] LIVE, Kind::Integer { default: 128, min: 0, max: 100_000 },
+    SlowlogMaxLen "slowlog-max-len" ["commandlog-slow-execution-max-len"] LIVE, Kind::Integer { default: 128, min: 0, max: 100_000 },
         "Entries that the slow log keeps.";
     LatencyMonitorThreshold "latency-monitor-threshold" [] LIVE, Kind::Integer { default: 0, min: 0, max: i64::MAX },
         "Milliseconds from which on an event is kept for LATENCY; 0 keeps none.";
@@ -224,7 +224,8 @@ pub fn find(name: &[u8]) -> Option<&'static Parameter> {
     TABLE.iter().find(|row| same(row.text, name) || row.aliases.iter().any(|alias| same(alias, name)))
 }
 
-fn same(text: &str, name: &[u8]) -> bool {
+/// Whether a name is this one, in any case, `-` and `_` alike.
+pub fn same(text: &str, name: &[u8]) -> bool {
     text.len() == name.len() && text.bytes().zip(name).all(|(a, &b)| fold(a) == fold(b))
 }
 

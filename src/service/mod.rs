@@ -1,5 +1,5 @@
-//! The service manager (systemd, or whoever speaks its protocol): what it is told about the server, and the sockets that
-//! it hands over.
+//! The service manager (systemd, or whoever speaks its protocol): what it is told about the server, the sockets that it
+//! hands over, and whether its journal reads the log.
 //!
 //! | message | when |
 //! |---|---|
@@ -19,8 +19,11 @@ use crate::parameters::{Name, Parameters};
 use crate::shared::Shared;
 use pulse::Pulse;
 use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -104,6 +107,14 @@ impl Manager {
         let thread = std::thread::Builder::new().name("watchdog".into()).spawn(watching);
         thread.map(|_| Some(guard)).map_err(|error| format!("watchdog: {error}"))
     }
+}
+
+/// Whether the journal reads the standard error (`JOURNAL_STREAM`): the manager says which file it is, and a shell may have
+/// put another there.
+pub fn journal_reads_errors() -> bool {
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    let Ok(error) = std::io::stderr().as_fd().try_clone_to_owned() else { return false };
+    File::from(error).metadata().is_ok_and(|file| stream == *format!("{}:{}", file.dev(), file.ino()))
 }
 
 /// A name with `@` before it is one in the abstract namespace.

@@ -1,9 +1,12 @@
 """What Prometheus's exporters for Redis and for memcached read from a server, they read from this one.
 
 redis_exporter runs itself, where Debian has it. memcached_exporter is in no release of Debian: the fields that its source
-(pkg/exporter/exporter.go) asks for are listed here, and are read as it reads them.
+(pkg/exporter/exporter.go) asks for are listed here, and are read as it reads them. Of the collectors of memcached's figures that
+Debian has, collectd runs itself.
 """
 
+import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -180,3 +183,55 @@ def test_memcached_exporter_can_read_everything(start):
     # It takes these for series that it subtracts from each other.
     sets = int(general["cmd_set"]) - sum(int(general[f"cas_{end}"]) for end in ("misses", "hits", "badval"))
     assert sets == 2
+
+
+COLLECTD = "/usr/sbin/collectd"
+
+
+def test_collectd_makes_its_figures_of_memcached(start, tmp_path):
+    if not os.access(COLLECTD, os.X_OK):
+        pytest.skip("there is no collectd: tests/run installs Debian's")
+    running = start(threads=2)
+    with running.connect("memcache") as client:
+        client.sendall(b"set k 0 0 1\r\nv\r\nget k\r\nget none\r\nincr none 1\r\ndelete none\r\ntouch k 9\r\nmn\r\n")
+        replies = client.makefile("rb")
+        while replies.readline() != b"MN\r\n":
+            pass
+    log, figures = tmp_path / "log", tmp_path / "csv" / "here" / "memcached-larder"
+    plugins = {
+        "logfile": f'File "{log}"',
+        "csv": f'DataDir "{tmp_path}/csv"',
+        "memcached": f'<Instance "larder">\nHost "127.0.0.1"\nPort "{running.memcache_port}"\n</Instance>',
+    }
+    configuration = tmp_path / "collectd.conf"
+    configuration.write_text(
+        f'BaseDir "{tmp_path}"\nPIDFile "{tmp_path}/pid"\nInterval 1\nHostname "here"\nFQDNLookup false\n'
+        + "".join(f"LoadPlugin {name}\n<Plugin {name}>\n{said}\n</Plugin>\n" for name, said in plugins.items())
+    )
+    collectd = subprocess.Popen([COLLECTD, "-f", "-C", configuration], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def figure(name):
+        """The last value of a figure, from a file for each day."""
+        lines = [line for path in sorted(pathlib.Path(figures).glob(f"{name}-20*")) for line in path.read_text().split()]
+        return float(lines[-1].split(",")[1]) if lines and "," in lines[-1] else None
+
+    try:
+        # What is written last.
+        server.eventually("collectd has asked", lambda: figure("percent-hitratio") is not None)
+    finally:
+        collectd.terminate()
+        assert collectd.wait(WAIT_S) == 0
+    said = log.read_text()
+    assert 'Instance "larder": connection established' in said and "fail" not in said.lower() and "error" not in said.lower()
+    expected = {
+        "memcached_items-current": 1,
+        "memcached_command-set": 1,
+        "memcached_command-get": 2,
+        "memcached_command-touch": 1,
+        "memcached_ops-hits": 1,
+        "memcached_ops-misses": 1,
+        "memcached_ops-incr_misses": 1,
+        "memcached_ops-delete_misses": 1,
+        "memcached_ops-evictions": 0,
+    }
+    assert {name: figure(name) for name in expected} == expected

@@ -217,6 +217,30 @@ def test_a_rotated_log_is_opened_anew_by_sighup(start, tmp_path):
     assert running.process.output() == ""
 
 
+def test_lines_for_the_journal_have_its_priorities(tmp_path):
+    """The journal is whoever reads the file that JOURNAL_STREAM names; where a shell has put another there, nobody does."""
+    path = tmp_path / "stderr"
+    for inode, first in [(0, r"<3>/no/such/file: No such"), (1, r"larder: /no/such/file: No such")]:
+        with open(path, "wb") as stream:
+            about = os.fstat(stream.fileno())
+            variables = dict(os.environ, JOURNAL_STREAM=f"{about.st_dev}:{about.st_ino + inode}")
+            refused = subprocess.run([server.BINARY, "/no/such/file"], stderr=stream, env=variables, timeout=WAIT_S)
+        assert refused.returncode == 1 and re.match(first, path.read_text())
+    with open(path, "wb") as stream:
+        about = os.fstat(stream.fileno())
+        variables = dict(os.environ, JOURNAL_STREAM=f"{about.st_dev}:{about.st_ino}")
+        argv = [server.BINARY, "--port", "0", "--memcache_port", str(server.free_port()), "--save", "60 1", "--threads", "1"]
+        running = subprocess.Popen(argv, stderr=stream, env=variables)
+    try:
+        server.eventually("it serves", lambda: "ready to serve" in path.read_text())
+    finally:
+        running.terminate()
+        assert running.wait(WAIT_S) == 0
+    lines = path.read_text().splitlines()
+    assert all(re.match(r"<[3467]>\w", line) for line in lines), lines
+    assert lines[0].startswith("<4>without effect: save; no snapshots are taken") and "<6>stopped" in lines
+
+
 def test_relative_files_lie_in_dir(start, tmp_path):
     running = start(flags=["--dir", str(tmp_path), "--pidfile", "pid", "--unixsocket", "redis.sock"])
     assert read(tmp_path / "pid") == f"{running.process.pid}\n"
@@ -331,7 +355,7 @@ def test_configuration_errors_are_one_line_with_file_line_and_reason(tmp_path):
         ('requirepass "open\n', r":1: a quote is not closed"),
         ("timeout\n", r":1: timeout has no value"),
         ("tiemout 1\n", r":1: tiemout: unknown parameter"),
-        ("daemonize yes\n", r":1: daemonize: 'yes' is not allowed: only no"),
+        ("appendonly yes\n", r":1: appendonly: 'yes' is not allowed: only no; no write is kept on disk"),
     ]:
         path = tmp_path / "bad.conf"
         path.write_text(text)
