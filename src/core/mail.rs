@@ -214,7 +214,7 @@ impl Core {
             Mail::Notes(notes) => notes.into_iter().for_each(|note| self.put_into_words(note)),
             Mail::Watched(lines) => self.feed_own_watchers(&lines),
             Mail::Published(messages) => messages.iter().for_each(|message| self.deliver(from, message)),
-            Mail::Unlistened(names) => self.forget_listener(from, &names),
+            Mail::Unlistened(names) => self.forget_listener(from, names),
         }
     }
 
