@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// How long a client's next request waits that publishes more than the other cores take.
 const CONGESTED_WAIT_US: u64 = 1000;
 
+/// Names that somebody listened to.
+pub(super) type Names = Arc<Vec<(Kind, Name)>>;
+
 /// Names that a client which leaves gives up in a turn: each core needs a fifth of a millisecond for them.
 const LEFT_NAMES_MAX: usize = 1000;
 
@@ -155,7 +158,7 @@ impl Core {
     }
 
     /// A client of a core listens no more to these. A crowd of them waits for its slice, though several came at once.
-    pub(super) fn forget_listener(&mut self, core: u16, names: Arc<Vec<(Kind, Name)>>) {
+    pub(super) fn forget_listener(&mut self, core: u16, names: Names) {
         self.forgotten.push_back((core, names));
         if self.forgotten.iter().map(|(_, names)| names.len()).sum::<usize>() < LEFT_NAMES_MAX {
             self.go_on_forgetting();

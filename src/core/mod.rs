@@ -68,7 +68,7 @@ use crate::connection::Connection;
 use crate::mesh::Mesh;
 use crate::protocol::{Limits, Proto, Span};
 use crate::reactor::{Door, Driver, Waker};
-use crate::session::listeners::{KINDS, Kind as ListenKind, Listens, Name};
+use crate::session::listeners::{KINDS, Listens};
 use crate::session::{SessionId, Sessions};
 use crate::shard::Shard;
 use crate::shard::locks::ClaimId;
@@ -164,7 +164,7 @@ pub struct Core {
     /// What clients listened to that have left.
     leavers: VecDeque<(SessionId, Box<Listens>)>,
     /// What clients of cores listened to that have left, as their cores have told.
-    forgotten: VecDeque<(u16, Arc<Vec<(ListenKind, Name)>>)>,
+    forgotten: VecDeque<(u16, listen::Names)>,
     /// Single-shard commands that wait for keys of this shard.
     parked: HashMap<ClaimId, shard_side::Parked>,
     /// Multi-shard claims that wait for keys of this shard.
