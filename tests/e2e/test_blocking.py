@@ -1,6 +1,7 @@
 """Clients that wait for elements: several of them at random against Redis, many of them in order, and those that go."""
 
 import random
+import resource
 import time
 
 import pytest
@@ -276,8 +277,12 @@ def blocked_clients(client):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_many_clients_are_served_in_order_of_arrival(threads, start, request):
-    """A thousand here, ten thousand with `--commands 1000000`."""
-    count = max(request.config.getoption("--commands") // 100, 10)
+    """Ten thousand over several cores, and a thousand on one, or as many as there may be descriptors; fewer with fewer
+    `--commands`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 12_000)), hard))
+    wanted = (10_000 if threads > 1 else 1000) * request.config.getoption("--commands") // 100_000
+    count = max(min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1000), 10)
     running = start(threads=threads, **({} if request.config.getoption("--target") == "peer" else {"flags": ["--maxclients", 20_000]}))
     control = Party(running, 2)
     parties = []
