@@ -31,6 +31,8 @@ const UNSAFE_FILES: &[&str] = &[
     "src/reactor/uring/completion.rs",
     "src/reactor/uring/operation.rs",
     "src/reactor/uring/ring.rs",
+    // An allocator that counts.
+    "tests/cores/counting.rs",
     // Limits of the process, set to see how the reactor bears them.
     "tests/reactor/exhaustion.rs",
     "tests/reactor/fallback.rs",

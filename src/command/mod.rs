@@ -183,6 +183,18 @@ pub enum Write {
         /// Kind, expiry, flags.
         meta: Meta,
     },
+    /// Store a copy of a value, whose own key keeps it, under the key of that place. A large one has been copied before
+    /// ([`Copying`]).
+    ///
+    /// [`Copying`]: crate::shard::collections::copying::Copying
+    Copy {
+        /// Place in the list of keys.
+        key: usize,
+        /// The value.
+        value: Payload,
+        /// Kind, expiry, flags.
+        meta: Meta,
+    },
     /// Remove the key of that place.
     Remove {
         /// Place in the list of keys.
@@ -215,6 +227,7 @@ impl Write {
     pub fn key(&self) -> usize {
         match self {
             Write::Put { key, .. }
+            | Write::Copy { key, .. }
             | Write::Remove { key }
             | Write::Edit { key, .. }
             | Write::Tell { key, .. } => *key,
@@ -224,7 +237,7 @@ impl Write {
     /// It takes something away.
     pub fn removes(&self) -> bool {
         match self {
-            Write::Put { .. } => false,
+            Write::Put { .. } | Write::Copy { .. } => false,
             Write::Remove { .. } => true,
             Write::Edit { removes, .. } => *removes,
             Write::Tell { .. } => false,

@@ -261,6 +261,7 @@ pub fn gather(shard: &mut Shard, key: &Key<'_>, value: bool, reads: bool, touch:
 pub fn apply(shard: &mut Shard, key: &Key<'_>, write: Write) -> Result<(), Fault> {
     match write {
         Write::Put { value, meta, .. } => shard.install(key, value, &meta)?,
+        Write::Copy { value, meta, .. } => shard.install(key, value.into_own(), &meta)?,
         Write::Remove { .. } => {
             let now = shard.now_ms();
             shard.store.remove(key, now);

@@ -3,6 +3,7 @@
 use super::serve::hash_meta_key;
 use super::{Client, Core};
 use crate::command::keys::cursor::core_of;
+use crate::command::keys::moving::copies;
 use crate::command::run::{parts_fit, run_here};
 use crate::command::{Call, Command, Every, Fault, Handler, Merge, Outcome, ShardFn, sort};
 use crate::limits::SCRATCH_KEYS_MAX;
@@ -151,7 +152,8 @@ impl Core {
         let found = keys_of(command, args, client.asker.db, self.shard.databases(), &mut keys)
             .and_then(|()| parts_fit(command, args));
         // A sort by keys that nobody knows yet is over several, wherever they lie, unless everything is here and free.
-        let far = (self.shared.cores() > 1 || !self.shard.locks.is_idle()) && sort::looks_up(command, args);
+        let far = copies(command)
+            || (self.shared.cores() > 1 || !self.shard.locks.is_idle()) && sort::looks_up(command, args);
         let place = found.map(|()| if far { Place::Several } else { place_of(&self.shared, args, &keys) });
         let permitted = self.shard.locks.is_idle() || {
             let (mode, hasher) = (mode_of(command), &self.shared.hasher);

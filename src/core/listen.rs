@@ -11,7 +11,7 @@ use crate::connection::{Closing, Hold};
 use crate::mesh::parcel::Origin;
 use crate::metrics::Counter;
 use crate::protocol::{Args, Proto, Reply};
-use crate::session::listeners::{Change, KINDS, Kind, Name, Published};
+use crate::session::listeners::{Change, Kind, Name, Published};
 use crate::session::{Queued, SessionId};
 use crate::shard::events;
 use crate::transaction::coordinator::{Purpose, Telling};
@@ -20,6 +20,12 @@ use std::sync::Arc;
 
 /// How long a client's next request waits that publishes more than the other cores take.
 const CONGESTED_WAIT_US: u64 = 1000;
+
+/// Names that somebody listened to.
+pub(super) type Names = Arc<Vec<(Kind, Name)>>;
+
+/// Names that a client which leaves gives up in a turn: each core needs a fifth of a millisecond for them.
+const LEFT_NAMES_MAX: usize = 1000;
 
 impl Core {
     /// A client changes what it listens to: it is told when all cores know.
@@ -106,25 +112,72 @@ impl Core {
     pub(super) fn stop_listening(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(listens) = session.listens.take() else { return };
-        for (kind, name) in listens.all() {
+        // Those that are being given up are so already, wherever the mail has come.
+        for (kind, name) in listens.going() {
             self.sessions.listeners.leave_own(kind, name, id);
         }
-        // Those that are being given up are so already, wherever the mail has come.
-        let names =
-            KINDS.into_iter().flat_map(|kind| listens.names(kind).map(move |name| (kind, name.clone())));
-        let names: Arc<Vec<(Kind, Name)>> = Arc::new(names.collect());
-        if !names.is_empty() {
-            for core in 0..self.shared.cores() {
-                self.post(core, Mail::Unlistened(names.clone()));
-            }
-        }
         self.connections[id as usize].listening_bytes = 0;
+        self.leavers.push_back((id, listens));
+        if self.leavers.len() == 1 {
+            self.go_on_leaving();
+        }
     }
 
-    /// A client of a core listens no more to these.
-    pub(super) fn forget_listener(&mut self, core: u16, names: &[(Kind, Name)]) {
-        self.tell_events();
-        names.iter().for_each(|(kind, name)| self.sessions.listeners.leave(*kind, name, core));
+    /// A slice of what those listened to who have left. True: there is more.
+    pub(super) fn go_on_leaving(&mut self) -> bool {
+        let mut left = LEFT_NAMES_MAX;
+        while left > 0
+            && let Some((id, listens)) = self.leavers.front_mut()
+        {
+            let (id, names) = (*id, listens.take_some(left));
+            if names.len() < left {
+                self.leavers.pop_front();
+            }
+            left -= names.len();
+            self.leave(id, names);
+        }
+        !self.leavers.is_empty()
+    }
+
+    /// The client of a slot, which has left, listened to these.
+    fn leave(&mut self, id: SessionId, names: Vec<(Kind, Name)>) {
+        if names.is_empty() {
+            return;
+        }
+        for (kind, name) in &names {
+            // The slot may have another client by now.
+            let again = self.sessions.get(id).and_then(|session| session.listens.as_ref());
+            if !again.is_some_and(|listens| listens.concerns(*kind, name)) {
+                self.sessions.listeners.leave_own(*kind, name, id);
+            }
+        }
+        let names = Arc::new(names);
+        for core in 0..self.shared.cores() {
+            self.post(core, Mail::Unlistened(names.clone()));
+        }
+    }
+
+    /// A client of a core listens no more to these. A crowd of them waits for its slice, though several came at once.
+    pub(super) fn forget_listener(&mut self, core: u16, names: Names) {
+        self.forgotten.push_back((core, names));
+        if self.forgotten.iter().map(|(_, names)| names.len()).sum::<usize>() < LEFT_NAMES_MAX {
+            self.go_on_forgetting();
+        }
+    }
+
+    /// A slice of what other cores' clients listened to who have left. True: there is more.
+    pub(super) fn go_on_forgetting(&mut self) -> bool {
+        if !self.forgotten.is_empty() {
+            self.tell_events();
+        }
+        let mut left = LEFT_NAMES_MAX;
+        while left > 0
+            && let Some((core, names)) = self.forgotten.pop_front()
+        {
+            names.iter().for_each(|(kind, name)| self.sessions.listeners.leave(*kind, name, core));
+            left = left.saturating_sub(names.len());
+        }
+        !self.forgotten.is_empty()
     }
 
     /// Sends what has been published: at once, so that the order of what a core does stays.
@@ -180,8 +233,15 @@ impl Core {
         let mut receivers = std::mem::take(&mut self.receivers);
         receivers.extend(audience.own());
         for &id in &receivers {
-            let session = self.sessions.get(id).expect("who leaves is forgotten");
-            let listens = session.listens.as_ref().expect("who listens has what it listens to");
+            let listener =
+                self.sessions.get(id).and_then(|session| Some((session, session.listens.as_ref()?)));
+            let Some((session, listens)) = listener else {
+                debug_assert!(!self.leavers.is_empty(), "who has left is forgotten");
+                continue;
+            };
+            if !self.leavers.is_empty() && !listens.concerns(kind, name) {
+                continue;
+            }
             if !listens.is_changing() || listens.hears(kind, name, from) {
                 let mark = if session.proto == Proto::Resp3 { b'>' } else { b'*' };
                 self.push_out(id, mark, bytes);

@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::dump::{Slice, SliceAsked};
+use super::listen::Names;
 use super::waking::{ToHome, ToLine};
 use super::watch::Note;
 use crate::connection::{Connection, Hold};
@@ -11,7 +12,7 @@ use crate::metrics::Counter;
 use crate::pieces::Piece;
 use crate::protocol::{Proto, Span};
 use crate::reactor::Door;
-use crate::session::listeners::{Kind, Name, Published};
+use crate::session::listeners::Published;
 use crate::transaction::{FromShard, Ticket, ToShard};
 use slabs::Lent;
 use std::os::fd::OwnedFd;
@@ -50,7 +51,7 @@ pub enum Mail {
     /// Messages for the receiver's listeners, in order.
     Published(Vec<Arc<Published>>),
     /// A client of the sender's listens no more to any of these.
-    Unlistened(Arc<Vec<(Kind, Name)>>),
+    Unlistened(Names),
 }
 
 /// A request that lies in a block, which travels with it.
@@ -214,7 +215,7 @@ impl Core {
             Mail::Notes(notes) => notes.into_iter().for_each(|note| self.put_into_words(note)),
             Mail::Watched(lines) => self.feed_own_watchers(&lines),
             Mail::Published(messages) => messages.iter().for_each(|message| self.deliver(from, message)),
-            Mail::Unlistened(names) => self.forget_listener(from, &names),
+            Mail::Unlistened(names) => self.forget_listener(from, names),
         }
     }
 

@@ -36,6 +36,7 @@ mod access;
 mod blocking;
 mod buffers;
 mod coordinate;
+mod copying;
 mod dispatch;
 mod dump;
 mod events;
@@ -67,7 +68,7 @@ use crate::connection::Connection;
 use crate::mesh::Mesh;
 use crate::protocol::{Limits, Proto, Span};
 use crate::reactor::{Door, Driver, Waker};
-use crate::session::listeners::KINDS;
+use crate::session::listeners::{KINDS, Listens};
 use crate::session::{SessionId, Sessions};
 use crate::shard::Shard;
 use crate::shard::locks::ClaimId;
@@ -158,6 +159,12 @@ pub struct Core {
     spare_spreads: Vec<Box<spread::Spread>>,
     /// Parts that wait on this shard until all shards can make theirs.
     prepared: HashMap<ClaimId, shard_side::Prepared>,
+    /// Changes that are made when what they store is copied.
+    delayed: VecDeque<copying::Delayed>,
+    /// What clients listened to that have left.
+    leavers: VecDeque<(SessionId, Box<Listens>)>,
+    /// What clients of cores listened to that have left, as their cores have told.
+    forgotten: VecDeque<(u16, listen::Names)>,
     /// Single-shard commands that wait for keys of this shard.
     parked: HashMap<ClaimId, shard_side::Parked>,
     /// Multi-shard claims that wait for keys of this shard.
@@ -231,6 +238,9 @@ impl Core {
             running_free: Vec::new(),
             spare_spreads: Vec::new(),
             prepared: HashMap::new(),
+            delayed: VecDeque::new(),
+            leavers: VecDeque::new(),
+            forgotten: VecDeque::new(),
             parked: HashMap::new(),
             waiting_claims: HashMap::new(),
             blocking: blocking::Blocking::default(),
@@ -282,6 +292,9 @@ impl Core {
             + self.parked.len()
             + self.waiting_claims.len()
             + self.prepared.len()
+            + self.delayed.len()
+            + self.leavers.len()
+            + self.forgotten.len()
             + self.waking.len()
     }
 

@@ -306,15 +306,10 @@ impl Core {
                 let claimed = self.shard.locks.claim_each(ticket.number, manner, claims);
                 self.claimed(claimed, WaitingClaim { ticket, work: AtGrant::Parts(parcel) });
             }
+            ToShard::Work { work: Work::Apply(changes), release } => self.apply(ticket, changes, release),
             ToShard::Work { work, release } => {
                 let answer = self.work(ticket, work);
-                self.look_for_watchers();
-                self.post(ticket.core, Mail::FromShard(ticket, FromShard::Done(answer)));
-                if release {
-                    self.release(ticket.number);
-                } else {
-                    self.wake_if_any();
-                }
+                self.work_done(ticket, answer, release);
             }
             ToShard::Unwatch(keys) => {
                 for Watched { db, key } in &keys {
@@ -327,6 +322,17 @@ impl Core {
                 self.forget_parts(ticket);
                 self.release(ticket.number);
             }
+        }
+    }
+
+    /// Answers for a share of a round, and gives the keys back if it was the last.
+    pub(super) fn work_done(&mut self, ticket: Ticket, answer: Answer, release: bool) {
+        self.look_for_watchers();
+        self.post(ticket.core, Mail::FromShard(ticket, FromShard::Done(answer)));
+        if release {
+            self.release(ticket.number);
+        } else {
+            self.wake_if_any();
         }
     }
 
@@ -358,7 +364,7 @@ impl Core {
         self.post(ticket.core, Mail::FromShard(ticket, FromShard::Granted(answer)));
     }
 
-    fn work(&mut self, ticket: Ticket, work: Work) -> Answer {
+    pub(super) fn work(&mut self, ticket: Ticket, work: Work) -> Answer {
         match work {
             Work::Prepare(parcel) => {
                 let mut room = Vec::new();

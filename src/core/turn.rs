@@ -301,6 +301,9 @@ impl Core {
         let now_ms = self.now.unix_ms;
         let mut left = self.shard.purge_step(SLICE_ITEMS);
         left |= self.shard.shed_slice();
+        left |= self.go_on_copying();
+        left |= self.go_on_leaving();
+        left |= self.go_on_forgetting();
         left |= self.shard.active_expire && self.shard.due.any(now_ms) && self.shard.reap_fields();
         left |= !self.shard.store.settle(SLICE_ITEMS / 4, now_ms);
         let due = self.now.mono_us >= self.timers.housekeeping_us;

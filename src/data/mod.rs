@@ -6,6 +6,7 @@
 
 pub mod bitfield;
 pub mod bits;
+pub mod copying;
 pub mod entries;
 pub mod extended;
 pub mod ints;

@@ -26,7 +26,8 @@
 //! Inside `EXEC` the confirmations of all its commands come at once, when the last is done: a message of a name that is
 //! added and given up in there may come behind both.
 //!
-//! A client that leaves (or resets) is not waited for: other cores count it until their mail has come.
+//! A client that leaves (or resets) is not waited for: other cores count it until their mail has come. One with very many
+//! names leaves them in slices, and is counted for the rest meanwhile; it hears nothing more.
 
 use super::SessionId;
 use crate::text::glob_matches;
@@ -53,6 +54,9 @@ pub const KINDS: [Kind; 3] = [Kind::Channel, Kind::Pattern, Kind::Shard];
 /// Bytes that a name takes beside itself in a registry: its place, its audience, and the client's copy of the handle. An
 /// estimate, for the ledger.
 const NAME_OVERHEAD_BYTES: usize = 160;
+
+/// Names that are moved at once where a registry gets smaller: a fifth of a millisecond.
+const MOVED_NAMES_MAX: usize = 2000;
 
 /// A change of what a client listens to that not every core has answered for.
 #[derive(Clone, Debug)]
@@ -154,14 +158,37 @@ impl Listens {
         !self.steps.is_empty()
     }
 
+    /// Names of changes that are under way: the registry of its own core may name it for them, added or given up.
+    pub fn going(&self) -> impl Iterator<Item = (Kind, &Name)> {
+        self.steps.iter().flat_map(|step| {
+            let kind = step.change.kind;
+            step.change.names.iter().map(move |name| (kind, name))
+        })
+    }
+
     /// Everything that the registry of its own core may name it for.
     pub fn all(&self) -> impl Iterator<Item = (Kind, &Name)> {
         let named = KINDS.into_iter().flat_map(|kind| self.names(kind).map(move |name| (kind, name)));
-        let going = self.steps.iter().flat_map(|step| {
-            let kind = step.change.kind;
-            step.change.names.iter().map(move |name| (kind, name))
-        });
-        named.chain(going)
+        named.chain(self.going())
+    }
+
+    /// Its own core's registry has a right to name it for this.
+    pub fn concerns(&self, kind: Kind, name: &[u8]) -> bool {
+        self.names[kind as usize].contains(name)
+            || self.going().any(|(of, going)| of == kind && **going == *name)
+    }
+
+    /// Gives up to so many names up, of a client that has left. None are left: none are given.
+    pub fn take_some(&mut self, most: usize) -> Vec<(Kind, Name)> {
+        let mut taken = Vec::new();
+        for kind in KINDS {
+            while taken.len() < most
+                && let Some(name) = self.names[kind as usize].pop_first()
+            {
+                taken.push((kind, name));
+            }
+        }
+        taken
     }
 
     /// Whether a message for a name, for which the registry names this client, is heard from a core.
@@ -363,12 +390,12 @@ impl Listeners {
             Kind::Shard => self.shards.remove(name),
             Kind::Pattern => self.patterns.remove(name),
         };
-        // What a crowd took is given back with it.
-        if self.channels.capacity() > 64 && self.channels.len() < self.channels.capacity() / 8 {
-            self.channels.shrink_to_fit();
-        }
-        if self.shards.capacity() > 64 && self.shards.len() < self.shards.capacity() / 8 {
-            self.shards.shrink_to_fit();
+        // What a crowd took is given back with it, once those who stay are moved in no time.
+        for names in [&mut self.channels, &mut self.shards] {
+            let (most, len) = (names.capacity(), names.len());
+            if most > 64 && len < most / 8 && len <= MOVED_NAMES_MAX {
+                names.shrink_to_fit();
+            }
         }
     }
 

@@ -75,6 +75,8 @@ pub struct Shard {
     pub limits: collections::Limits,
     /// Hashes with fields that die.
     pub due: collections::due::Due,
+    /// The command that runs has found the room for all that it adds.
+    has_room: bool,
     /// What `heap` and `due` take for themselves, as it is charged.
     lists_bytes: i64,
     /// The block that holds the request which is being executed, if it came in one: a large value in it may stay there.
@@ -118,6 +120,7 @@ impl Shard {
             heap: collections::heap::Heap::default(),
             limits: collections::Limits::default(),
             due: collections::due::Due::default(),
+            has_room: false,
             lists_bytes: 0,
             offer: None,
             events: events::Events::default(),

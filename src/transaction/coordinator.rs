@@ -16,6 +16,7 @@ use super::plan::{Claims, Place, keys_of, place_of, shard_of};
 use super::{Answer, Change, Done, FromShard, PartCall, ToShard, Wanted, Work, parts};
 use crate::acl::Denied;
 use crate::command::keys::cursor::core_of;
+use crate::command::keys::moving::copies;
 use crate::command::run::{parts_fit, reads};
 use crate::command::sort::Sorter;
 use crate::command::table::TABLE;
@@ -458,7 +459,7 @@ impl Transaction {
                         return (0..shards).map(|_| Some(ask())).collect();
                     }
                 }
-                (Handler::Hops(_), Ok(Place::Several)) => {
+                (Handler::Hops(_), Ok(place)) if place == Place::Several || copies(command) => {
                     if !shares.is_empty() {
                         break;
                     }

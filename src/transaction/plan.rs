@@ -1,5 +1,6 @@
 //! Which keys a command touches, how it holds them, and which shards own them.
 
+use crate::command::keys::moving::copies;
 use crate::command::table::TABLE;
 use crate::command::{Command, Fault, Handler, KeyRef, flag, sort};
 use crate::protocol::Args;
@@ -109,7 +110,10 @@ impl Claims {
         self.everything |= sort::looks_up(command, args);
         let mode = mode_of(command);
         if keys_of(command, args, 0, databases, &mut keys).is_ok() {
-            keys.iter().for_each(|key| self.add(shared, &args[key.arg], mode));
+            for (place, key) in keys.iter().enumerate() {
+                let reads = place == 0 && copies(command);
+                self.add(shared, &args[key.arg], if reads { Mode::Shared } else { mode });
+            }
         } else {
             // It may refuse its arguments only in database 0, and a `SELECT` may come before it.
             command.keys.positions(args.len()).for_each(|at| self.add(shared, &args[at], mode));

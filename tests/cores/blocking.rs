@@ -33,7 +33,7 @@ struct Party {
     doing: Doing,
 }
 
-fn say(world: &mut World, client: usize, words: &[&str]) {
+pub fn say(world: &mut World, client: usize, words: &[&str]) {
     let mut script = Script::new(0);
     script.say(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>());
     world.clients[client].script.extend(script.requests);
@@ -67,9 +67,11 @@ fn reply(world: &World, client: usize) -> Option<Vec<String>> {
     Some(out)
 }
 
-/// Turns until a client's reply is there.
-fn ask(world: &mut World, client: usize, words: &[&str]) -> Vec<String> {
-    say(world, client, words);
+/// Turns until a client's reply is there, to these words or, without any, to what it has said.
+pub fn ask(world: &mut World, client: usize, words: &[&str]) -> Vec<String> {
+    if !words.is_empty() {
+        say(world, client, words);
+    }
     for _ in 0..60_000 {
         if let Some(reply) = reply(world, client) {
             return reply;
@@ -79,7 +81,7 @@ fn ask(world: &mut World, client: usize, words: &[&str]) -> Vec<String> {
     panic!("seed {}: {words:?} is not answered", world.seed);
 }
 
-fn connect(world: &mut World) -> usize {
+pub fn connect(world: &mut World) -> usize {
     let client = world.connect(false, Vec::new(), Vec::new());
     world.clients[client].noise = true;
     client

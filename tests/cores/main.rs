@@ -3,11 +3,13 @@
 //! `LARDER_SEED_TIMES=10` runs ten times as many.
 
 mod blocking;
+mod counting;
 mod driver;
 mod listening;
 mod pressure;
 mod script;
 mod secure;
+mod slices;
 mod world;
 
 use driver::Dice;

@@ -1,5 +1,6 @@
 //! Some cores in one thread, their clock and their clients.
 
+use crate::counting::{self, Work};
 use crate::driver::{Dice, FakeDriver, Net, Wire};
 use larder::clock::Now;
 use larder::connection::Holding;
@@ -104,6 +105,9 @@ pub struct World {
     net: Rc<RefCell<Net>>,
     stalled: Vec<usize>,
     stopped: Vec<bool>,
+    /// What all turns have done, and the most that one did.
+    pub done: Work,
+    pub most: Work,
 }
 
 impl World {
@@ -134,6 +138,8 @@ impl World {
             net: net.clone(),
             stalled: vec![0; cores],
             stopped: vec![false; cores],
+            done: Work::default(),
+            most: Work::default(),
             dice,
         };
         for (index, mesh) in Mesh::connect(cores, ring).into_iter().enumerate() {
@@ -185,7 +191,11 @@ impl World {
             self.stalled[core] = self.dice.below(40);
         }
         if !self.stopped[core] {
+            let before = counting::work();
             self.stopped[core] = self.cores[core].turn(&mut self.drivers[core], &self.wakers).unwrap();
+            let done = counting::work().since(before);
+            self.done = self.done.plus(done);
+            self.most = self.most.most(done);
             let (counted, held) = self.cores[core].held_as_counted_and_as_is();
             assert_eq!(counted, held, "seed {}: buffers of connections", self.seed);
         }

@@ -13,8 +13,8 @@ def pytest_addoption(parser):
     parser.addoption("--target", choices=["larder", "peer"], default="larder", help="what the tests run against")
     parser.addoption("--seed", type=int, default=None, help="seed of the random tests")
     parser.addoption("--commands", type=int, default=100_000, help="random commands per differential test")
-    parser.addoption("--listeners", type=int, default=200, help="clients that listen to one channel")
-    parser.addoption("--messages", type=int, default=1000, help="messages that each of them is sent")
+    parser.addoption("--listeners", type=int, default=1000, help="clients that listen to one channel, on several cores")
+    parser.addoption("--messages", type=int, default=10_000, help="messages that each of them is sent")
     parser.addoption("--shrink-seconds", type=float, default=20, help="how long to look for a smaller failing case")
 
 

@@ -22,6 +22,8 @@ SETS = [b"s1", b"s2", b"s3", b"{t}s", b"{t}S"]
 MEMBERS = [b"f1", b"f2", b"f3", b"", b"1", b"2", b"-7", b"300", b"70000", b"-5000000000", b"007", b"\xff\x00\r\n"]
 MEMBERS += [b"x" * 64, b"y" * 65, b"z" * 300, b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808"]
 COUNTS = [b"0", b"1", b"-1", b"3", b"-3", b"5", b"1000", b"-1000", b"-9223372036854775808", b"x", b"", b"1.5"]
+# None beyond all time: Redis 7.0 takes some of those for negative ones.
+TIMEOUTS = [b"-1", b"-0.001", b"x", b"", b"nan", b" 1"]
 PATTERNS = [b"*", b"?", b"[a-c]", b"[^a]", b"n*", b"\\a", b"{t}?", b"", b"[", b"[a", b"a\\", b"*****1", b"[c-a]"]
 
 
@@ -41,6 +43,8 @@ class Generator(redis_sorted.SortedSets):
             return self.transaction()
         if self.dice.random() < 0.02:
             return [self.dice.choice([[b"WATCH", *self.keys(1, 3)], [b"UNWATCH"], [b"EXEC"], [b"DISCARD"]])]
+        if self.dice.random() < 0.02:
+            return self.at_once()
         return [self.one()]
 
     def one(self):
@@ -59,9 +63,36 @@ class Generator(redis_sorted.SortedSets):
 
     def transaction(self):
         body = [self.one() for _ in range(self.dice.randrange(8))]
+        if self.dice.random() < 0.3:
+            # Nothing waits in here.
+            body.insert(self.dice.randrange(len(body) + 1), self.waiting(self.list(), self.sorted()))
         if self.dice.random() < 0.1:
             body.append([self.dice.choice([b"NOSUCH", b"MULTI", b"WATCH"]), b"a"])
         return [[b"MULTI"], *body, [self.dice.choice([b"EXEC", b"EXEC", b"EXEC", b"DISCARD"])]]
+
+    def at_once(self):
+        """A blocking command that does not wait: there is something for it, or it is refused."""
+        listed, sorted_ = self.list(), self.sorted()
+        there = [[b"RPUSH", listed, b"1", self.dice.choice(MEMBERS)], [b"ZADD", sorted_, b"1", b"m1", b"2", self.dice.choice(MEMBERS)]]
+        return [*there, self.waiting(listed, sorted_)]
+
+    def waiting(self, listed, sorted_):
+        """A blocking command that waits for one of these, among others."""
+        timeout = self.dice.choice([b"0", b"0.01", b"0x1p-3", b"1e-3", *TIMEOUTS])
+        end, least = self.end(), self.dice.choice([b"MIN", b"max", b"MAX", b"min", b"up"])
+        lists = [self.list() for _ in range(self.dice.randrange(3))] + [listed]
+        sorted_sets = [self.sorted() for _ in range(self.dice.randrange(3))] + [sorted_]
+        count = self.some([b"COUNT", self.dice.choice(COUNTS)])
+        return self.dice.choice(
+            [
+                [self.dice.choice([b"BLPOP", b"BRPOP", b"blpop"]), *lists, timeout],
+                [b"BLMOVE", listed, self.list(), self.end(), end, timeout],
+                [b"BRPOPLPUSH", listed, self.list(), timeout],
+                [b"BLMPOP", timeout, b"%d" % len(lists), *lists, end, *count],
+                [self.dice.choice([b"BZPOPMIN", b"BZPOPMAX"]), *sorted_sets, timeout],
+                [b"BZMPOP", timeout, b"%d" % len(sorted_sets), *sorted_sets, least, *count],
+            ]
+        )
 
     def key(self):
         return self.dice.choice(KEYS) if self.dice.random() < 0.9 else self.dice.choice(HASHES + SETS + LISTS)

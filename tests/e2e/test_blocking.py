@@ -1,6 +1,7 @@
 """Clients that wait for elements: several of them at random against Redis, many of them in order, and those that go."""
 
 import random
+import resource
 import time
 
 import pytest
@@ -276,8 +277,12 @@ def blocked_clients(client):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_many_clients_are_served_in_order_of_arrival(threads, start, request):
-    """A thousand here, ten thousand with `--commands 1000000`."""
-    count = max(request.config.getoption("--commands") // 100, 10)
+    """Ten thousand over several cores, and a thousand on one, or as many as there may be descriptors; fewer with fewer
+    `--commands`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 12_000)), hard))
+    wanted = (10_000 if threads > 1 else 1000) * request.config.getoption("--commands") // 100_000
+    count = max(min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1000), 10)
     running = start(threads=threads, **({} if request.config.getoption("--target") == "peer" else {"flags": ["--maxclients", 20_000]}))
     control = Party(running, 2)
     parties = []
@@ -341,3 +346,120 @@ def test_a_timeout_ends_in_its_time_and_costs_nothing_until_then(start):
         began = time.monotonic()
         assert client.call(*command) is None
         assert 0.195 < time.monotonic() - began < 5
+
+
+@pytest.mark.larder_only
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_client_that_waits_hears_what_it_has_subscribed_to(threads, start):
+    """Messages do not wait for the reply, and the reply is what it would be without them. Redis 7.0 does the same with clients of
+    RESP3; those of RESP2 cannot wait while they listen."""
+    running = start(threads=threads)
+    with server.redis() as peer:
+        for each in (running, peer):
+            waiter, control = Party(each, 3), Party(each, 2)
+            waiter.send(["SUBSCRIBE", "news"])
+            assert waiter.reply() == [b"subscribe", b"news", 1]
+            for number, (wait, give, reply) in enumerate(
+                [
+                    (["BLPOP", "a", "b", "c", 0], ["RPUSH", "c", "x"], [b"c", b"x"]),
+                    (["BLMOVE", "a", "b", "LEFT", "LEFT", 0], ["RPUSH", "a", "y"], b"y"),
+                    (["BZPOPMIN", "y", "z", 0], ["ZADD", "z", 1, "m"], [b"z", b"m", 1.0]),
+                ]
+            ):
+                waiter.send(wait)
+                server.eventually("it waits", lambda: blocked_clients(control) == 1)
+                for part in range(3):
+                    assert control.call("PUBLISH", "news", f"{number}.{part}") == 1
+                    assert waiter.reply() == [b"message", b"news", b"%d.%d" % (number, part)]
+                assert blocked_clients(control) == 1
+                # What gives and what publishes are on the same core, or one after the other: on others one may overtake.
+                if threads == 1 or each is peer:
+                    control.send(give, ["PUBLISH", "news", "behind"])
+                    assert [waiter.reply(), waiter.reply()] == [reply, [b"message", b"news", b"behind"]]
+                    assert control.reply() == 1 and control.reply() == 1
+                else:
+                    assert control.call(*give) == 1 and waiter.reply() == reply
+            waiter.close()
+            control.close()
+
+
+@pytest.mark.larder_only
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("what", ["ALL", "WRITE"])
+def test_a_pause_holds_what_would_serve_those_who_wait(threads, what, start):
+    """As in Redis: the client stands in line through the pause, and its time runs."""
+    running = start(threads=threads)
+    with server.redis() as peer:
+        for each in (running, peer):
+            waiter, pusher, control, hasty, late = (Party(each, 2) for _ in range(5))
+            waiter.send(["BLPOP", "none", "queue", 0])
+            hasty.send(["BLPOP", "other", 0.3])
+            server.eventually("they wait", lambda: blocked_clients(control) == 2)
+            # A pause of all holds even what would end it.
+            assert control.call("CLIENT", "PAUSE", 60_000 if what == "WRITE" else 1000, what) == b"OK"
+            pusher.send(["RPUSH", "queue", "x"])
+            late.send(["BLPOP", "queue", 0])
+            # A read is answered in a pause of those who write.
+            if what == "WRITE":
+                assert control.call("EXISTS", "queue") == 0
+            assert hasty.reply() is None
+            assert pusher.reply(0.01) is late.reply(0.01) is waiter.reply(0.01) is ...
+            assert control.call("CLIENT", "UNPAUSE") == b"OK"
+            assert pusher.reply() == 1
+            assert waiter.reply() == [b"queue", b"x"]
+            assert control.call("RPUSH", "queue", "y") == 1
+            assert late.reply() == [b"queue", b"y"]
+            for party in (waiter, pusher, control, hasty, late):
+                party.close()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_those_who_wait_can_be_killed_and_are_never_evicted_for_it(threads, start):
+    running = start(threads=threads)
+    control = Party(running, 2)
+    waiters = [Party(running, 2) for _ in range(4)]
+    assert waiters[0].call("CLIENT", "NO-EVICT", "ON") == b"OK"
+    for number, waiter in enumerate(waiters):
+        waiter.send(["BLPOP", "queue", 0])
+        server.eventually("it waits", lambda: blocked_clients(control) == number + 1)
+    assert control.call("CLIENT", "KILL", "ID", waiters[1].id) == 1
+    server.eventually("it waits no longer", lambda: blocked_clients(control) == 3)
+    lines = control.call("CLIENT", "LIST").decode().splitlines()
+    flags = {int(line.split()[0][3:]): line.partition(" flags=")[2].split()[0] for line in lines}
+    assert ("e" in flags[waiters[0].id]) and "b" in flags[waiters[0].id] and flags[waiters[2].id] == "b"
+    assert control.call("CLIENT", "KILL", "ID", waiters[3].id, "SKIPME", "no") == 1
+    server.eventually("it waits no longer", lambda: blocked_clients(control) == 2)
+    assert control.call("RPUSH", "queue", "x", "y", "z") == 3
+    assert [waiters[0].reply(), waiters[2].reply()] == [[b"queue", b"x"], [b"queue", b"y"]]
+    assert control.call("LRANGE", "queue", 0, -1) == [b"z"]
+    for party in (*waiters, control):
+        party.close()
+
+
+@pytest.mark.larder_only
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_full_shard_serves_those_who_wait(threads, start):
+    """Everything that comes makes something else go: what is pushed is given to the client that waits, and not evicted before."""
+    running = start(threads=threads, maxmemory="64mb")
+    control = Party(running, 2)
+    waiters = [Party(running, 2) for _ in range(20)]
+    filler = b"v" * 2000
+    evicted = lambda: int(control.call("INFO", "stats").partition(b"evicted_keys:")[2].split()[0])
+    number = 0
+    for round_ in range(20):
+        for at, waiter in enumerate(waiters):
+            waiter.send(["BLMPOP", 0, 2, f"none:{at}", f"queue:{at}", "LEFT", "COUNT", 2] if at % 2 else ["BZPOPMAX", f"queue:{at}", 0])
+        server.eventually("they wait", lambda: blocked_clients(control) == len(waiters))
+        for at, waiter in enumerate(waiters):
+            control.send(*(["SET", f"filler:{number + i}", filler] for i in range(100)))
+            number += 100
+            assert [control.reply() for _ in range(100)] == [b"OK"] * 100
+            if at % 2:
+                assert control.call("RPUSH", f"queue:{at}", round_, at) == 2
+                assert waiter.reply() == [b"queue:%d" % at, [b"%d" % round_, b"%d" % at]]
+            else:
+                assert control.call("ZADD", f"queue:{at}", round_, at) == 1
+                assert waiter.reply() == [b"queue:%d" % at, b"%d" % at, b"%d" % round_]
+    assert evicted() > 1000
+    for party in (*waiters, control):
+        party.close()

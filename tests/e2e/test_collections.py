@@ -1,5 +1,9 @@
 """Collections as a whole: what they take compared with Redis, what is left when they go, scans while they change."""
 
+import random
+
+import pytest
+
 import resp
 import server
 
@@ -230,3 +234,80 @@ def test_a_full_server_refuses_and_keeps_what_it_has(start):
         assert client.call("EXISTS", "hash") == 0
         assert client.call("SREM", "set", *[f"member:{number:06}" for number in range(added)]) == added
         assert client.call("SADD", "set", "x") == 1
+
+
+class Growing:
+    """A collection and what it must be: its commands have happened as a whole, or not at all."""
+
+    def __init__(self, kind, key):
+        self.kind, self.key, self.model, self.next = kind, key, [] if kind == "list" else {}, 0
+
+    def more(self, dice):
+        """A command that makes it larger, and what it is then."""
+        count = dice.choice([1, 1, 3, 20])
+        numbers = range(self.next, self.next + count)
+        self.next += count
+        words = [b"%d:%s" % (number, b"x" * dice.choice([1, 10, 40])) for number in numbers]
+        if self.kind == "ints":
+            members = [b"%d" % (number << dice.choice([0, 20, 40])) for number in numbers]
+            return ["SADD", self.key, *members], {**self.model, **dict.fromkeys(members)}
+        if self.kind == "set":
+            return ["SADD", self.key, *words], {**self.model, **dict.fromkeys(words)}
+        if self.kind in ("hash", "dying"):
+            pairs = [word for number, word in zip(numbers, words) for word in (b"%d" % number, word)]
+            name = ["HSET", self.key] if self.kind == "hash" else ["HSETEX", self.key, "EX", 1000, "FIELDS", count]
+            return [*name, *pairs], {**self.model, **dict(zip(pairs[::2], words))}
+        if self.kind == "zset":
+            pairs = [word for number, word in zip(numbers, words) for word in (number % 7, word)]
+            return ["ZADD", self.key, *pairs], {**self.model, **{word: b"%d" % (number % 7) for number, word in zip(numbers, words)}}
+        if dice.random() < 0.2 and self.model:
+            at = dice.randrange(len(self.model))
+            return ["LSET", self.key, at, words[0]], [*self.model[:at], words[0], *self.model[at + 1 :]]
+        if dice.random() < 0.2 and self.model:
+            at = dice.randrange(len(self.model))
+            return ["LINSERT", self.key, "BEFORE", self.model[at], words[0]], [*self.model[:at], words[0], *self.model[at:]]
+        if dice.random() < 0.5:
+            return ["LPUSH", self.key, *words], [*reversed(words), *self.model]
+        return ["RPUSH", self.key, *words], [*self.model, *words]
+
+    def is_whole(self, client):
+        if self.kind == "list":
+            return client.call("LRANGE", self.key, 0, -1) == self.model
+        if self.kind in ("set", "ints"):
+            return sorted(client.call("SMEMBERS", self.key)) == sorted(self.model)
+        pairs = client.call(*(["ZRANGE", self.key, 0, -1, "WITHSCORES"] if self.kind == "zset" else ["HGETALL", self.key]))
+        return dict(zip(pairs[::2], pairs[1::2])) == self.model and len(pairs) == 2 * len(self.model)
+
+
+@pytest.mark.larder_only
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("kind", ["ints", "set", "hash", "dying", "list", "zset"])
+def test_what_grows_past_the_limit_is_refused_and_stays_whole_in_every_encoding(start, kind, threads):
+    running = start(threads=threads, maxmemory=f"{4 * threads}mb", flags=("--maxmemory-policy", "noeviction", "--list-max-listpack-size", "16"))
+    dice = random.Random(kind)
+    with resp.Client(running.connect()) as client:
+        growing = Growing(kind, "key")
+        # The shard is full before it begins: it grows into what is freed bit by bit.
+        fillers = 0
+        while (reply := client.call("SET", "{key}%d" % fillers, "v" * 3000)) == b"OK":
+            fillers += 1
+        assert reply.startswith(b"OOM ")
+        refused, encodings = 0, set()
+        for filler in range(min(fillers, 60)):
+            client.call("DEL", "{key}%d" % filler)
+            for _ in range(30):
+                command, then = growing.more(dice)
+                reply = client.call(*command)
+                if isinstance(reply, resp.Error):
+                    assert reply.startswith(b"OOM "), (command, reply)
+                    refused += 1
+                    assert growing.is_whole(client), command
+                    break
+                growing.model = then
+            if growing.model:
+                encodings.add(client.call("OBJECT", "ENCODING", "key"))
+                # A copy of it needs as much again.
+                if filler % 20 == 19:
+                    assert client.call("COPY", "key", "{key}copy") == 1 or growing.is_whole(client)
+                    client.call("DEL", "{key}copy")
+        assert growing.is_whole(client) and refused > 4 and len(encodings) >= (1 if kind == "list" else 2), (refused, encodings)

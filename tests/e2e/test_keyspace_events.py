@@ -2,9 +2,11 @@
 expire or are evicted."""
 
 import random
+import struct
 
 import pytest
 
+import packets
 import redis_commands
 import resp
 import server
@@ -184,3 +186,82 @@ def test_events_are_told_of_the_clients_database(start):
     client.call("CONFIG", "SET", "notify-keyspace-events", "")
     client.call("SET", "k", "v")
     assert listener.heard() == []
+
+
+@pytest.mark.larder_only
+@pytest.mark.parametrize("threads", [1, 3])
+def test_commands_of_the_binary_protocol_are_told_in_words_of_redis(start, threads):
+    ours = start(threads=threads)
+    client = resp.Client(server.connect(ours.resp_port))
+    client.call("CONFIG", "SET", "notify-keyspace-events", "EA")
+    listener = Listener(ours.resp_port)
+    cache = packets.Client(server.connect(ours.memcache_port))
+    SET, ADD, REPLACE, DELETE, INCREMENT, DECREMENT, APPEND, PREPEND, TOUCH, GAT = 1, 2, 3, 4, 5, 6, 0x0E, 0x0F, 0x1C, 0x1D
+    NOOP, FLUSH, SETQ, ADDQ, DELETEQ, INCREMENTQ = 0x0A, 8, 0x11, 0x12, 0x14, 0x15
+    store = lambda seconds=0: struct.pack(">II", 0, seconds)
+    count = lambda delta, initial=0, seconds=0: struct.pack(">QQI", delta, initial, seconds)
+
+    def events_of(opcode, key=b"", extras=b"", value=b"", **fields):
+        if opcode in (SETQ, ADDQ, DELETEQ, INCREMENTQ):
+            # They answer nothing: what follows them does.
+            cache.socket.sendall(packets.request(opcode, key, extras, value))
+            assert cache.ask(NOOP).opcode == NOOP
+        else:
+            cache.ask(opcode, key, extras, value, **fields)
+        return [(channel.partition(b"__:")[2], key) for channel, key in listener.heard()]
+
+    assert events_of(SET, b"k", store(), b"a") == [(b"set", b"k")]
+    assert events_of(SET, b"k", store(100), b"a") == [(b"set", b"k"), (b"expire", b"k")]
+    assert events_of(SETQ, b"k", store(), b"a") == [(b"set", b"k")]
+    assert events_of(SET, b"k", store(), b"a", cas=1) == []
+    assert events_of(ADD, b"k", store(), b"a") == events_of(REPLACE, b"none", store(), b"a") == []
+    assert events_of(REPLACE, b"k", store(), b"b") == [(b"set", b"k")]
+    assert events_of(ADDQ, b"l", store(), b"b") == [(b"set", b"l")]
+    assert events_of(APPEND, b"k", b"", b"c") == [(b"append", b"k")]
+    assert events_of(PREPEND, b"k", b"", b"c") == [(b"prepend", b"k")]
+    assert events_of(TOUCH, b"k", struct.pack(">I", 1000)) == [(b"expire", b"k")]
+    assert events_of(GAT, b"k", struct.pack(">I", 0)) == [(b"persist", b"k")]
+    assert events_of(INCREMENT, b"n", count(1, 5)) == [(b"set", b"n")]
+    assert events_of(INCREMENT, b"n", count(3)) == events_of(INCREMENTQ, b"n", count(3)) == [(b"incrby", b"n")]
+    # As Redis tells of DECRBY.
+    assert events_of(DECREMENT, b"n", count(1)) == [(b"incrby", b"n")]
+    assert events_of(DECREMENT, b"none", count(1, 0, 0xFFFFFFFF)) == []
+    assert events_of(DELETE, b"k") == [(b"del", b"k")] and events_of(DELETEQ, b"l") == [(b"del", b"l")]
+    assert events_of(DELETE, b"k") == []
+    assert events_of(FLUSH) == []
+    assert client.call("DBSIZE") == 0
+
+
+@pytest.mark.larder_only
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("fields", [3, 1000])
+def test_fields_that_die_are_told_and_with_the_last_the_key(start, threads, fields):
+    """In Valkey's words: `hexpire` where a deadline is set, `hexpired` where fields are reclaimed, whoever finds them."""
+    running = start(threads=threads)
+    client = resp.Client(server.connect(running.resp_port))
+    client.call("CONFIG", "SET", "notify-keyspace-events", "KEA")
+    listener = Listener(running.resp_port)
+    names = [b"f%d" % number for number in range(fields)]
+    of_key = lambda events: [payload for channel, payload in events if channel == b"__keyspace@0__:h"]
+    client.call("HSET", "h", *(word for name in names for word in (name, b"v")), "stays", "v")
+    assert client.call("HPEXPIRE", "h", 20, "FIELDS", fields, *names) == [1] * fields
+    # They are reclaimed in slices, and each slice that reclaims some is told.
+    heard = []
+
+    def reclaimed():
+        heard.extend(of_key(listener.heard()))
+        return client.call("HLEN", "h") == 1 and b"hexpired" in heard
+
+    server.eventually("the fields are told to have died", reclaimed)
+    assert heard[:2] == [b"hset", b"hexpire"] and set(heard[2:]) == {b"hexpired"}
+    assert fields > 3 or heard.count(b"hexpired") == 1
+    # The last field takes the key with it.
+    assert client.call("HPEXPIRE", "h", 20, "FIELDS", 1, "stays") == [1]
+    del heard[:]
+
+    def gone():
+        heard.extend(of_key(listener.heard()))
+        return b"del" in heard
+
+    server.eventually("the key is told to have gone", gone)
+    assert heard[-3:] == [b"hexpire", b"hexpired", b"del"] and client.call("EXISTS", "h") == 0

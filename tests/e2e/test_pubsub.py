@@ -148,6 +148,8 @@ def message(channel, payload):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_many_listeners_hear_all_messages_in_order(start, threads, request):
     listeners, messages = request.config.getoption("--listeners"), request.config.getoption("--messages")
+    if threads == 1:
+        listeners, messages = listeners // 5, messages // 10
     running = start(threads=threads)
     payloads = [b"message %d" % number for number in range(messages)]
     expected = b"".join(message(b"news", payload) for payload in payloads)

@@ -4,7 +4,7 @@
 //! texts of their errors.
 
 use super::row;
-use super::set::{check_kind, check_room};
+use super::set::{check_kind, room_for};
 use crate::command::collections::put;
 use crate::command::{Call, Command, Fault, Outcome, flag};
 use crate::protocol::{Args, Reply};
@@ -416,22 +416,24 @@ fn hsetex(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<O
             return Ok(Outcome::READ);
         }
     }
-    check_room(shard, call, pairs)?;
-    for at in (0..pairs.len()).step_by(2) {
-        let (field, value) = (&pairs[at], &pairs[at + 1]);
-        match options.at_ms {
-            // It is set and dead at once.
-            Some(at_ms) if at_ms <= now => {
-                shard.hash_remove(&call.key, field)?;
-            }
-            Some(at_ms) => {
-                shard.hash_put(&call.key, field, value, Some(at_ms))?;
-            }
-            None => {
-                shard.hash_put(&call.key, field, value, (!options.keep).then_some(0))?;
+    shard.add_all(&call.key, room_for(pairs), |shard| {
+        for at in (0..pairs.len()).step_by(2) {
+            let (field, value) = (&pairs[at], &pairs[at + 1]);
+            match options.at_ms {
+                // It is set and dead at once.
+                Some(at_ms) if at_ms <= now => {
+                    shard.hash_remove(&call.key, field)?;
+                }
+                Some(at_ms) => {
+                    shard.hash_put(&call.key, field, value, Some(at_ms))?;
+                }
+                None => {
+                    shard.hash_put(&call.key, field, value, (!options.keep).then_some(0))?;
+                }
             }
         }
-    }
+        Ok::<(), slabs::Refused>(())
+    })?;
     shard.tell(events::HASH, "hset", &call.key);
     let dead = options.at_ms.is_some_and(|at_ms| at_ms <= now);
     tell_deadlines(shard, call, options.at_ms.is_some() && !dead, dead);

@@ -25,8 +25,12 @@ const ENTRY_BYTES: usize = 32;
 
 /// Refuses arguments that will not fit, before any of them is stored.
 pub(super) fn check_room(shard: &mut Shard, call: &Call<'_>, stored: Args<'_>) -> Result<(), Fault> {
-    let bytes = stored.total_bytes() + stored.len() * ENTRY_BYTES;
-    Ok(shard.make_room(&call.key, bytes)?)
+    Ok(shard.make_room(&call.key, room_for(stored))?)
+}
+
+/// What fields and values may take.
+pub(super) fn room_for(stored: Args<'_>) -> usize {
+    stored.total_bytes() + stored.len() * ENTRY_BYTES
 }
 
 /// The key is no hash: that is said before anything else.
@@ -38,11 +42,17 @@ pub(super) fn check_kind(shard: &mut Shard, call: &Call<'_>) -> Result<(), Fault
 fn put_all(shard: &mut Shard, call: &Call<'_>) -> Result<i64, Fault> {
     let pairs = call.args.from(2);
     check_kind(shard, call)?;
-    check_room(shard, call, pairs)?;
-    let mut new = 0;
-    for at in (0..pairs.len()).step_by(2) {
-        new += i64::from(shard.hash_put(&call.key, &pairs[at], &pairs[at + 1], Some(0))?);
-    }
+    let put = |shard: &mut Shard, at: usize| {
+        shard.hash_put(&call.key, &pairs[at], &pairs[at + 1], Some(0)).map(i64::from)
+    };
+    let new = if pairs.len() == 2 {
+        check_room(shard, call, pairs)?;
+        put(shard, 0)?
+    } else {
+        shard.add_all(&call.key, room_for(pairs), |shard| {
+            (0..pairs.len()).step_by(2).try_fold(0, |new, at| put(shard, at).map(|more| new + more))
+        })?
+    };
     shard.tell(events::HASH, "hset", &call.key);
     Ok(new)
 }

@@ -165,13 +165,20 @@ fn copy(
         (Some(source), target) if replace || target.is_none() => {
             reply.int(1);
             let told = Write::Tell { key: 1, class: events::GENERIC, name: "copy_to" };
-            Ok([put(source)].into_iter().chain(target.iter().map(|_| NEW_AGAIN)).chain([told]).collect())
+            let copy = Write::Copy { key: 1, value: source.value.clone(), meta: source.meta };
+            Ok([copy].into_iter().chain(target.iter().map(|_| NEW_AGAIN)).chain([told]).collect())
         }
         _ => {
             reply.int(0);
             Ok(Vec::new())
         }
     }
+}
+
+/// A command copies the value of its first key, which may take more than one turn: so it is a transaction wherever its
+/// keys lie, and others may read that key meanwhile.
+pub fn copies(command: &Command) -> bool {
+    matches!(command.handler, Handler::Hops(_)) && command.name == "copy"
 }
 
 /// What stands behind the keys of `COPY`.

@@ -33,11 +33,17 @@ fn check_kind(shard: &mut Shard, call: &Call<'_>) -> Result<(), Fault> {
 fn sadd(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
     check_kind(shard, call)?;
     let members = call.args.from(2);
-    shard.make_room(&call.key, members.total_bytes() + members.len() * MEMBER_BYTES)?;
-    let mut new = 0;
-    for member in members.iter() {
-        new += i64::from(shard.set_add(&call.key, member)?);
-    }
+    let bytes = members.total_bytes() + members.len() * MEMBER_BYTES;
+    let new = if members.len() == 1 {
+        shard.make_room(&call.key, bytes)?;
+        i64::from(shard.set_add(&call.key, &members[0])?)
+    } else {
+        shard.add_all(&call.key, bytes, |shard| {
+            members.iter().try_fold(0, |new, member| {
+                shard.set_add(&call.key, member).map(|added| new + i64::from(added))
+            })
+        })?
+    };
     if new > 0 {
         shard.tell(events::SET, "sadd", &call.key);
     }

@@ -115,13 +115,8 @@ fn add(
         parse_f64(&pairs[at]).ok_or(Fault::NotFloat)?;
     }
     shard.find_sorted(&call.key, call.touch)?;
-    if pairs.len() > 2 {
-        // Whether there is room for a single one is asked where it is known that it needs some.
-        shard.make_room(&call.key, pairs.total_bytes() + pairs.len() / 2 * MEMBER_BYTES)?;
-    }
     let (mut new, mut changed, mut result) = (0, 0, None);
-    for at in (0..pairs.len()).step_by(2) {
-        let given = if at == 0 { first } else { parse_f64(&pairs[at]).ok_or(Fault::NotFloat)? };
+    let mut put = |shard: &mut Shard, at: usize, given: f64| -> Result<(), Fault> {
         let mut is_nan = false;
         let (old, other) = shard.sorted_change(&call.key, &pairs[at + 1], |old| {
             result = options.decide(old, given);
@@ -133,6 +128,19 @@ fn add(
         }
         new += i64::from(other && old.is_none());
         changed += i64::from(other);
+        Ok(())
+    };
+    if pairs.len() == 2 {
+        // Whether there is room for a single one is asked where it is known that it needs some.
+        put(shard, 0, first)?;
+    } else {
+        let bytes = pairs.total_bytes() + pairs.len() / 2 * MEMBER_BYTES;
+        shard.add_all(&call.key, bytes, |shard| {
+            (0..pairs.len()).step_by(2).try_for_each(|at| {
+                let given = if at == 0 { first } else { parse_f64(&pairs[at]).ok_or(Fault::NotFloat)? };
+                put(shard, at, given)
+            })
+        })?;
     }
     if changed > 0 {
         shard.tell(events::ZSET, if options.incr { "zincr" } else { "zadd" }, &call.key);

@@ -349,3 +349,24 @@ fn a_grown_set_is_renamed_copied_and_scanned() {
     let bytes: u64 = usage[1..].parse().unwrap();
     assert!((40_000..100_000).contains(&bytes), "{bytes}");
 }
+
+#[test]
+fn a_zero_has_a_sign_in_grown_sets_only() {
+    let mut one = OneShard::new();
+    for number in 0..200 {
+        one.run(&format!("zadd large 0 m{number}"));
+    }
+    one.run("zadd small 0 a 1 b");
+    for (line, reply) in [
+        ("zunionstore negative 1 large weights -1", ":200"),
+        ("zscore negative m7", "$2 -0"),
+        ("zadd negative 0 m7", ":0"),
+        ("zscore negative m7", "$2 -0"),
+        ("zunionstore negative 1 small weights -1", ":2"),
+        ("zscore negative a", "$1 0"),
+        ("zadd small -0 c", ":1"),
+        ("zscore small c", "$1 0"),
+    ] {
+        assert_eq!(one.run(line), reply, "{line}");
+    }
+}

@@ -18,6 +18,7 @@ pub mod run;
 #[cfg(test)]
 mod tests;
 
+use super::copying::Effort;
 use super::entries::Splice;
 use super::packed::{Element, Packed};
 use super::table::block_bytes;
@@ -308,6 +309,22 @@ impl List {
             self.remove_block(last);
         }
         self.blocks.is_empty()
+    }
+
+    /// A list that is to become a copy of this one.
+    pub fn begin_copy(&self) -> List {
+        List { blocks: VecDeque::with_capacity(self.blocks.len()), len: self.len, buffer_bytes: 0 }
+    }
+
+    /// Makes more of a copy. True: all of it is there.
+    pub fn copy_on(&mut self, of: &List, effort: &mut Effort) -> bool {
+        while let Some(block) = of.blocks.get(self.blocks.len()) {
+            if !effort.spend(block.len()) {
+                return false;
+            }
+            self.take(block.clone());
+        }
+        true
     }
 
     /// Blocks that it has.

@@ -3,6 +3,7 @@
 //!
 //! Two members may have one hash: whoever asks gets every leaf that is written under it, and looks there.
 
+use crate::data::copying::Effort;
 use crate::data::table::block_bytes;
 
 /// Entries per bucket, on the average, from which on there is one more.
@@ -156,6 +157,20 @@ impl Index {
             self.bucket_bytes -= bucket_bytes(&gone);
         }
         went
+    }
+
+    /// What is to become a copy.
+    pub(super) fn begin_copy(&self) -> Index {
+        Index { buckets: Vec::with_capacity(self.buckets.len()), bucket_bytes: 0, ..*self }
+    }
+
+    /// Makes more of a copy. True: all of it is there.
+    pub(super) fn copy_on(&mut self, of: &Index, effort: &mut Effort) -> bool {
+        let Index { buckets, bucket_bytes: counted, .. } = self;
+        effort.go_on(buckets, &of.buckets, |bucket| {
+            *counted += bucket_bytes(bucket);
+            (super::with_room(bucket), size_of_val(&**bucket))
+        })
     }
 
     /// Changes a bucket and counts what it takes then.

@@ -24,6 +24,11 @@ pub fn pack_score(score: f64, bytes: &mut ScoreBytes) -> Packed<'_> {
     Packed::opaque(bytes)
 }
 
+/// The zero that is written `-0`.
+pub fn is_negative_zero(score: f64) -> bool {
+    score == 0.0 && score.is_sign_negative()
+}
+
 /// The score that an element is.
 #[inline]
 pub fn unpack_score(element: Element<'_>) -> f64 {
@@ -41,7 +46,14 @@ pub fn push_entry(run: &mut Vec<u8>, member: Element<'_>, score: f64) {
         Element::Int(number) => Packed::int(number),
         member => Packed::new(member.text(&mut digits)),
     };
-    let entry = NewEntry { field, value: Some(pack_score(score, &mut bytes)), deadline_ms: 0 };
+    // A zero keeps its sign on its way to a grown set; in a small one it has none, as in Redis.
+    let value = if is_negative_zero(score) {
+        bytes = score.to_le_bytes();
+        Packed::opaque(&bytes)
+    } else {
+        pack_score(score, &mut bytes)
+    };
+    let entry = NewEntry { field, value: Some(value), deadline_ms: 0 };
     let start = run.len();
     run.resize(start + entry.len(), 0);
     entry.write(&mut run[start..]);

@@ -3,6 +3,7 @@
 use super::leaf::{self, MEMBERS_MAX};
 use super::tree::Path;
 use super::{Element, NONE, Sorted, tag};
+use crate::data::copying::Effort;
 use crate::text::Digits;
 
 impl Sorted {
@@ -79,6 +80,34 @@ impl Sorted {
                 }
             }
         })
+    }
+
+    /// A set that is to become a copy of this one.
+    pub fn begin_copy(&self) -> Sorted {
+        Sorted {
+            leaves: Vec::with_capacity(self.leaves.len()),
+            free_leaves: Vec::with_capacity(self.free_leaves.len()),
+            nodes: Vec::with_capacity(self.nodes.len()),
+            free_nodes: Vec::with_capacity(self.free_nodes.len()),
+            index: self.index.begin_copy(),
+            long: self.long.begin_copy(),
+            hasher: self.hasher.clone(),
+            leaf_bytes: 0,
+            ..*self
+        }
+    }
+
+    /// Makes more of a copy. True: all of it is there.
+    pub fn copy_on(&mut self, of: &Sorted, effort: &mut Effort) -> bool {
+        let leaf_bytes = &mut self.leaf_bytes;
+        effort.go_on(&mut self.leaves, &of.leaves, |leaf| {
+            *leaf_bytes += leaf::block(&leaf.bytes);
+            (leaf.clone(), leaf.bytes.len())
+        }) && effort.go_on(&mut self.nodes, &of.nodes, |node| (node.clone(), size_of_val(&**node)))
+            && effort.go_on_plainly(&mut self.free_leaves, &of.free_leaves)
+            && effort.go_on_plainly(&mut self.free_nodes, &of.free_nodes)
+            && self.index.copy_on(&of.index, effort)
+            && self.long.copy_on(&of.long, effort)
     }
 
     /// Frees up to so many blocks of a set that nobody will look at again. True: nothing is left.

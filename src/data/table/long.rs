@@ -2,6 +2,7 @@
 //! number.
 
 use super::block_bytes;
+use crate::data::copying::Effort;
 use crate::data::packed::{Element, Packed};
 
 /// The blocks.
@@ -60,6 +61,22 @@ impl Long {
             self.block_bytes -= block_bytes(gone.len());
         }
         went
+    }
+
+    /// What is to become a copy.
+    pub(in crate::data) fn begin_copy(&self) -> Long {
+        let (blocks, free) = (Vec::with_capacity(self.blocks.len()), Vec::with_capacity(self.free.len()));
+        Long { blocks, free, block_bytes: 0 }
+    }
+
+    /// Makes more of a copy. True: all of it is there.
+    pub(in crate::data) fn copy_on(&mut self, of: &Long, effort: &mut Effort) -> bool {
+        let Long { blocks, free, block_bytes: counted } = self;
+        effort.go_on_plainly(free, &of.free)
+            && effort.go_on(blocks, &of.blocks, |block| {
+                *counted += block_bytes(block.len());
+                (block.clone(), block.len())
+            })
     }
 
     /// Memory that it takes.

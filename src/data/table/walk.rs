@@ -1,6 +1,7 @@
 //! Going through a table: all of it, a bucket at a time from a cursor, by chance, and to reclaim what is dead.
 
 use super::{Table, bucket};
+use crate::data::copying::Effort;
 use crate::data::entries::{Entry, is_live};
 use crate::text::Digits;
 
@@ -197,6 +198,26 @@ impl Table {
         }
         let went = went + self.long.shed(blocks_max - went);
         went < blocks_max
+    }
+
+    /// A table that is to become a copy of this one.
+    pub fn begin_copy(&self) -> Table {
+        Table {
+            buckets: Vec::with_capacity(self.buckets.len()),
+            long: self.long.begin_copy(),
+            bucket_bytes: 0,
+            hasher: self.hasher.clone(),
+            ..*self
+        }
+    }
+
+    /// Makes more of a copy. True: all of it is there.
+    pub fn copy_on(&mut self, of: &Table, effort: &mut Effort) -> bool {
+        let Table { buckets, bucket_bytes, long, .. } = self;
+        effort.go_on(buckets, &of.buckets, |bucket| {
+            *bucket_bytes += super::block_bytes(bucket.len());
+            (bucket.clone(), bucket.len())
+        }) && long.copy_on(&of.long, effort)
     }
 
     /// The texts of all members of a set, for tests and for those who sort.

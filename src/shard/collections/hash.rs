@@ -297,11 +297,15 @@ impl Shard {
             self.tell(events::HASH, "hexpired", key);
             return self.tell_if_gone(key);
         }
-        let bytes = builder.finish();
+        let (bytes, all) = (builder.finish(), compact.count());
+        let reaped = Compact::new(&bytes, true).count() < all;
         let due_ms = Compact::new(&bytes, true).due_ms();
         // Shorter, or as long: refused only while somebody reads it from where it is, and then it stays for now.
         if let Ok(Some(value)) = self.store.resize(key, bytes.len(), now) {
             value.copy_from_slice(&bytes);
+            if reaped {
+                self.tell(events::HASH, "hexpired", key);
+            }
         }
         self.note_due(key, due_ms);
     }

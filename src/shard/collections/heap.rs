@@ -5,6 +5,7 @@
 //! (a command over several sets, a `RENAME` to another shard). Nobody changes one that is shared: [`Heap::get_mut`]
 //! makes a copy first. Structures that have no item left wait in a line and are taken apart in slices.
 
+use crate::data::copying::Effort;
 use crate::data::list::List;
 use crate::data::sorted::Sorted;
 use crate::data::table::{Table, block_bytes};
@@ -39,6 +40,25 @@ impl Structure {
             Structure::Table(table) => table.shed(blocks_max),
             Structure::List(list) => list.shed(blocks_max),
             Structure::Sorted(sorted) => sorted.shed(blocks_max),
+        }
+    }
+
+    /// What is to become a copy.
+    pub(super) fn begin_copy(&self) -> Structure {
+        match self {
+            Structure::Table(table) => Structure::Table(table.begin_copy()),
+            Structure::List(list) => Structure::List(list.begin_copy()),
+            Structure::Sorted(sorted) => Structure::Sorted(Box::new(sorted.begin_copy())),
+        }
+    }
+
+    /// Makes more of a copy. True: all of it is there.
+    pub(super) fn copy_on(&mut self, of: &Structure, effort: &mut Effort) -> bool {
+        match (self, of) {
+            (Structure::Table(table), Structure::Table(of)) => table.copy_on(of, effort),
+            (Structure::List(list), Structure::List(of)) => list.copy_on(of, effort),
+            (Structure::Sorted(sorted), Structure::Sorted(of)) => sorted.copy_on(of, effort),
+            _ => unreachable!("a copy is of the kind of what is copied"),
         }
     }
 
@@ -171,22 +191,25 @@ impl Heap {
         self.leaving.push_back(part);
     }
 
-    /// Frees up to so many blocks of what has no item. The bytes that this freed.
+    /// Frees up to so many blocks of what has no item, fewer if they are large. The bytes that this freed.
     pub fn shed(&mut self, blocks_max: usize) -> usize {
-        let (mut freed, mut left) = (0, blocks_max);
+        let (mut freed, mut left, mut part) = (0, blocks_max, 1);
         // A structure costs a block even if it has none, so the loop ends.
         while left > 0
             && let Some(structure) = self.leaving.front_mut()
         {
+            part = left.min(part);
             let before = structure.bytes();
-            let part = left.min(SHED_BLOCKS);
-            left -= part;
-            if structure.shed(part) {
+            let went = if structure.shed(part) {
                 self.leaving.pop_front();
-                freed += before;
+                before
             } else {
-                freed += before - structure.bytes();
-            }
+                before - structure.bytes()
+            };
+            freed += went;
+            left = left.saturating_sub(part.max(went / BYTES_PER_BLOCK));
+            // One by one where they are large: the next may be larger still.
+            part = if went > part * BYTES_PER_BLOCK { 1 } else { (2 * part).min(SHED_BLOCKS) };
         }
         self.leaving_bytes -= freed;
         freed
@@ -212,5 +235,8 @@ impl Heap {
     }
 }
 
-/// Blocks of one structure that are freed before its size is looked at again.
+/// Blocks of one structure that are freed before its size is looked at again, at most.
 const SHED_BLOCKS: usize = 16;
+
+/// Freeing so many bytes costs as much again as freeing a block: the kernel takes pages back one by one.
+const BYTES_PER_BLOCK: usize = 4096;

@@ -14,11 +14,13 @@
 //! | `list` | lists, to be read and changed |
 //! | `sorted` | sorted sets, to be read and changed |
 //! | `heap` | the structures, and taking them apart in slices |
+//! | `copying` | large ones that are copied in slices |
 //! | `due` | which hashes have fields that die |
 //!
 //! Kinds to come bring a form of compact bytes and a variant of [`heap::Structure`], and go through the same doors:
 //! [`Shard::install`], [`Shard::gather`], [`Shard::splice`], [`Shard::edit`]. Nothing here knows commands.
 
+pub mod copying;
 pub mod due;
 mod hash;
 pub mod heap;
@@ -36,7 +38,7 @@ use crate::data::packed::{Element, Packed};
 use crate::data::table::Table;
 use crate::text::{Digits, parse_i64};
 use heap::{Heap, Structure};
-use slabs::Refused;
+use slabs::{Policy, Refused};
 use std::sync::Arc;
 
 /// Blocks of structures without an item that are freed in one slice of background work: a tenth of a millisecond.
@@ -127,6 +129,14 @@ impl Payload {
         match self {
             Payload::Bytes(bytes) => bytes,
             Payload::Grown(_) | Payload::Members { .. } | Payload::Scored { .. } => b"",
+        }
+    }
+
+    /// The same value, shared with nobody who may change it.
+    pub fn into_own(self) -> Payload {
+        match self {
+            Payload::Grown(structure) => Payload::Grown(Arc::new(Arc::unwrap_or_clone(structure))),
+            payload => payload,
         }
     }
 
@@ -605,9 +615,52 @@ impl Shard {
         self.collect_dropped();
     }
 
+    /// Runs a command that adds several elements of so many bytes together to a collection: all of them, or none. One that
+    /// finds no room in the midst of it is undone.
+    pub fn add_all<R, E: From<Refused>>(
+        &mut self,
+        key: &Key<'_>,
+        bytes: usize,
+        add: impl FnOnce(&mut Shard) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.make_room(key, bytes)?;
+        if self.store.policy() != Policy::NoEviction {
+            return add(self);
+        }
+        self.add_all_or_none(key, add)
+    }
+
+    /// The same where nothing can be evicted. A small collection is written anew as it was; a grown one has all the room
+    /// that was asked for, and does not ask again.
+    #[cold]
+    fn add_all_or_none<R, E>(
+        &mut self,
+        key: &Key<'_>,
+        add: impl FnOnce(&mut Shard) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let now = self.now.unix_ms;
+        let item = self.store.peek(key, now);
+        let before = item.map(|item| (!item.is_heap()).then(|| (item.value().to_vec(), item.meta())));
+        self.has_room = matches!(before, Some(None));
+        let done = add(self);
+        self.has_room = false;
+        if done.is_err() {
+            match before {
+                None => self.drop_empty(key),
+                // What it was fits where it was.
+                Some(Some((bytes, meta))) => drop(self.store.put(key, &bytes, &meta, now)),
+                Some(None) => {}
+            }
+        }
+        done
+    }
+
     /// Refuses a command that would store so many bytes more where there is no room for them, before it has changed
     /// anything.
     pub fn make_room(&mut self, key: &Key<'_>, bytes: usize) -> Result<(), Refused> {
+        if self.has_room {
+            return Ok(());
+        }
         if self.heap.is_leaving() {
             self.shed_structures(BLOCKS_PER_CHANGE);
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::data::entries::{NewEntry, Splice, set_count};
 use crate::data::packed::Element;
-use crate::data::sorted::small::{ScoreBytes, pack_score, push_entry};
+use crate::data::sorted::small::{ScoreBytes, is_negative_zero, pack_score, push_entry};
 use crate::data::sorted::{Edge, Small, Sorted};
 use crate::data::table::block_bytes;
 use crate::text::Digits;
@@ -114,7 +114,7 @@ pub(super) fn small_form(sorted: &Sorted, limits: &Limits) -> Option<Vec<u8>> {
     let (mut run, mut fits) = (Vec::new(), true);
     sorted.walk(0, false, |member, score| {
         fits = member.text(&mut Digits::default()).len() <= limits.sorted_value_bytes;
-        push_entry(&mut run, member, score);
+        push_entry(&mut run, member, unsigned(score));
         fits
     });
     fits.then(|| Builder::of_run(&run, sorted.len()))
@@ -359,11 +359,21 @@ impl Shard {
                 .iter()
                 .all(|(member, _)| member.text(&mut digits).len() <= self.limits.sorted_value_bytes)
         {
+            let mut plain = Vec::new();
+            if small.iter().any(|(_, score)| is_negative_zero(score)) {
+                small.iter().for_each(|(member, score)| push_entry(&mut plain, member, unsigned(score)));
+            }
+            let run = if plain.is_empty() { run } else { &plain };
             return self.store.put(key, &Builder::of_run(run, count), meta, self.now.unix_ms);
         }
         let sorted = Sorted::of_small(self.store.hasher(), &small);
         self.install_grown(key, std::sync::Arc::new(Structure::Sorted(Box::new(sorted))), meta, usize::MAX)
     }
+}
+
+/// A score as a small set has it: zero has no sign there.
+fn unsigned(score: f64) -> f64 {
+    if is_negative_zero(score) { 0.0 } else { score }
 }
 
 fn entry<'a>(member: &'a [u8], score: f64, bytes: &'a mut ScoreBytes) -> NewEntry<'a> {
