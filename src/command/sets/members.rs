@@ -31,12 +31,16 @@ fn check_kind(shard: &mut Shard, call: &Call<'_>) -> Result<(), Fault> {
 }
 
 fn sadd(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    check_kind(shard, call)?;
     let members = call.args.from(2);
-    shard.make_room(&call.key, members.total_bytes() + members.len() * MEMBER_BYTES)?;
+    let several = members.len() > 1;
+    if several {
+        // Whether there is room for a single one is asked where it is known that it needs some.
+        check_kind(shard, call)?;
+        shard.make_room(&call.key, members.total_bytes() + members.len() * MEMBER_BYTES)?;
+    }
     let mut new = 0;
     for member in members.iter() {
-        new += i64::from(shard.set_add(&call.key, member)?);
+        new += i64::from(shard.set_extend(&call.key, member, call.touch && !several)?);
     }
     if new > 0 {
         shard.tell(events::SET, "sadd", &call.key);
@@ -46,10 +50,14 @@ fn sadd(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
 }
 
 fn srem(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    check_kind(shard, call)?;
+    let members = call.args.from(2);
+    let several = members.len() > 1;
+    if several {
+        check_kind(shard, call)?;
+    }
     let mut removed = 0;
-    for member in call.args.from(2).iter() {
-        removed += i64::from(shard.set_remove(&call.key, member)?);
+    for member in members.iter() {
+        removed += i64::from(shard.set_take(&call.key, member, call.touch && !several)?);
     }
     if removed > 0 {
         shard.tell(events::SET, "srem", &call.key);

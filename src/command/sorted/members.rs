@@ -114,8 +114,9 @@ fn add(
     for at in (2..pairs.len()).step_by(2) {
         parse_f64(&pairs[at]).ok_or(Fault::NotFloat)?;
     }
-    shard.find_sorted(&call.key, call.touch)?;
-    if pairs.len() > 2 {
+    let several = pairs.len() > 2;
+    if several {
+        shard.find_sorted(&call.key, call.touch)?;
         // Whether there is room for a single one is asked where it is known that it needs some.
         shard.make_room(&call.key, pairs.total_bytes() + pairs.len() / 2 * MEMBER_BYTES)?;
     }
@@ -123,7 +124,8 @@ fn add(
     for at in (0..pairs.len()).step_by(2) {
         let given = if at == 0 { first } else { parse_f64(&pairs[at]).ok_or(Fault::NotFloat)? };
         let mut is_nan = false;
-        let (old, other) = shard.sorted_change(&call.key, &pairs[at + 1], |old| {
+        let touch = call.touch && !several;
+        let (old, other) = shard.sorted_set(&call.key, &pairs[at + 1], touch, |old| {
             result = options.decide(old, given);
             is_nan = result.is_some_and(f64::is_nan);
             result.filter(|_| !is_nan)
@@ -146,10 +148,14 @@ fn add(
 }
 
 fn zrem(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    shard.find_sorted(&call.key, call.touch)?;
+    let members = call.args.from(2);
+    let several = members.len() > 1;
+    if several {
+        shard.find_sorted(&call.key, call.touch)?;
+    }
     let mut removed = 0;
-    for member in call.args.from(2).iter() {
-        removed += i64::from(shard.sorted_remove(&call.key, member)?);
+    for member in members.iter() {
+        removed += i64::from(shard.sorted_take(&call.key, member, call.touch && !several)?);
     }
     if removed > 0 {
         shard.tell(events::ZSET, "zrem", &call.key);
