@@ -221,14 +221,22 @@ impl Line {
     }
 
     /// Bytes of values that are lent to it.
+    #[inline]
     fn lent_bytes(&self) -> usize {
+        if self.large.is_empty() {
+            return 0;
+        }
         self.large.values().map(|(_, pieces)| total_bytes(pieces)).sum()
     }
 
     /// Bytes of the buffers of the line.
+    #[inline]
     fn buffer_bytes(&self) -> usize {
-        let large: usize = self.large.values().map(|(text, _)| text.capacity()).sum();
-        self.late.capacity() + self.places.capacity() * size_of::<Place>() + large
+        let buffers = self.late.capacity() + self.places.capacity() * size_of::<Place>();
+        if self.large.is_empty() {
+            return buffers;
+        }
+        buffers + self.large.values().map(|(text, _)| text.capacity()).sum::<usize>()
     }
 
     /// Forgets the bytes that have left. A line that is never empty would keep all of them.

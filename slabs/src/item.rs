@@ -194,6 +194,16 @@ fn same_bytes(at: *const u8, key: &[u8]) -> bool {
         let (one, other) = word(last);
         return one == other;
     }
+    if (4..8).contains(&length) {
+        let half = |offset: usize| {
+            // SAFETY: `offset + 4 <= length`; otherwise as above.
+            unsafe {
+                at.add(offset).cast::<u32>().read_unaligned()
+                    ^ key.as_ptr().add(offset).cast::<u32>().read_unaligned()
+            }
+        };
+        return half(0) | half(length - 4) == 0;
+    }
     // SAFETY: as above.
     unsafe { std::slice::from_raw_parts(at, length) == key }
 }
@@ -339,6 +349,19 @@ impl Raw {
     #[inline]
     pub(crate) fn set_fetched(self, on: bool) {
         self.set_state(FETCHED, on);
+    }
+
+    /// A change of the value that keeps its length leaves everything where it is: the value is the chunk's own, nobody
+    /// reads it from there, and there is no CAS unique to be dropped.
+    #[inline]
+    pub(crate) fn may_change_in_place(self) -> bool {
+        self.layout() & (LARGE | CAS) == 0 && !self.is_pinned()
+    }
+
+    /// There are marks.
+    #[inline]
+    pub(crate) fn is_marked(self) -> bool {
+        self.layout() & MARKS != 0
     }
 
     /// A byte that only eviction uses. Zero in a new item.
@@ -650,6 +673,19 @@ impl Raw {
             unsafe { self.0.add(from + key_len).copy_to(self.0.add(to + key_len), both) };
         }
         self.lay_out_again(key, value_len, meta);
+    }
+
+    /// Takes `remove` bytes of the value out at `at`, and makes place for `insert` others. The value is in a chunk that
+    /// has room for it; the whole of it.
+    #[inline]
+    pub(crate) fn splice_value<'a>(self, at: usize, remove: usize, insert: usize) -> &'a mut [u8] {
+        let before = self.value_len();
+        let after = before - remove + insert;
+        debug_assert!(!self.is_large());
+        self.store(VALUE_LEN, before.max(after) as u16);
+        self.value_mut().copy_within(at + remove..before, at + insert);
+        self.store(VALUE_LEN, after as u16);
+        self.value_mut()
     }
 
     /// Copies a whole item, of this many bytes, to a free chunk of another class or page.

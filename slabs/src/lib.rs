@@ -93,6 +93,7 @@ mod stats;
 mod store;
 
 pub use hash::{Hasher, Key};
+pub use index::fetch_ahead;
 pub use item::Item;
 pub use large::{
     Draft, Lent, give_back_freed_memory, keep_spare_blobs, rest_spare_blobs, return_freed_values,
@@ -103,4 +104,4 @@ pub use meta::{Change, EXPIRE_AT_MS_MAX, Kind, Marks, Meta, Refused};
 pub use options::{BuildError, EvictionGoal, Options, Policy, UnknownPolicy, VALUE_BYTES_MAX};
 pub use pin::Pin;
 pub use stats::{ClassStats, Counters, ExpiryStats, SweepReport};
-pub use store::{Arrived, Evicted, NotReassigned, Passage, Staged, Standing, Store, Way};
+pub use store::{Arrived, Evicted, NotReassigned, Occupied, Passage, Staged, Standing, Store, Way};

@@ -1,7 +1,7 @@
 //! A client's mistake, or a limit that it met: always a reply, never a reason to stop.
 
 use crate::protocol::Reply;
-use crate::shard::WrongKind;
+use crate::shard::{Unmade, WrongKind};
 use slabs::Refused;
 use std::borrow::Cow;
 
@@ -93,6 +93,15 @@ impl Fault {
 impl From<WrongKind> for Fault {
     fn from(_: WrongKind) -> Fault {
         Fault::WrongType
+    }
+}
+
+impl From<Unmade> for Fault {
+    fn from(unmade: Unmade) -> Fault {
+        match unmade {
+            Unmade::WrongKind => Fault::WrongType,
+            Unmade::Refused(refused) => refused.into(),
+        }
     }
 }
 

@@ -76,6 +76,10 @@ impl Core {
             if self.slowlog.wants(duration_us) {
                 self.note_slow(id, command, args, duration_us);
             }
+        } else if let Handler::Shard(run) = command.handler {
+            // As `route` does it, without the way through it: most commands are such.
+            let key = args.get(command.keys.first as usize).unwrap_or_default();
+            self.single(id, client, row, run, (key, request.hash), args, muted);
         } else {
             self.route(id, client, row, request.hash, args, muted);
         }

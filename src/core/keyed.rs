@@ -122,11 +122,12 @@ impl Core {
     }
 
     /// The shard of a key whose hash is known.
-    #[inline]
+    #[inline(always)]
     pub(super) fn shard_of_key(&self, key: &[u8], hash: u64) -> u16 {
-        if self.shared.cores() == 1 {
-            return 0;
-        }
+        if self.shared.cores() == 1 { 0 } else { self.shard_of_tag(key, hash) }
+    }
+
+    fn shard_of_tag(&self, key: &[u8], hash: u64) -> u16 {
         let tag = tag(key);
         let hash = if tag.len() == key.len() { hash } else { self.shared.hasher.hash(tag) };
         self.shared.shard_of(hash)

@@ -37,8 +37,8 @@ pub(super) struct Request {
     pub found: Found,
     /// Its reply is not wanted (`noreply`).
     pub muted: bool,
-    /// Its first key is of this core's shard.
-    own: bool,
+    /// Its first key is of this core's shard, and not that of the request before it: it is worth being fetched.
+    fetch: bool,
 }
 
 /// The requests of a batch, as they are found.
@@ -65,14 +65,15 @@ impl Batch<'_> {
     #[inline(always)]
     fn add(&mut self, (start, end): (usize, usize), first: usize, found: Found, bytes: &[u8], muted: bool) {
         let spans = (first, self.spans.len());
-        let (mut hash, mut own) = (0, false);
+        let (mut hash, mut fetch) = (0, false);
+        let before = self.requests.last().map_or(0, |request| request.hash);
         let args = Args::new(bytes, &self.spans[first..]);
         if let Found::Row(row) = found
             && let Handler::Meta(_) = self.table.row(row).handler
         {
             hash = hash_meta_key(self.shared, args);
-            own = self.shared.shard_of(hash) == self.index;
-            if own {
+            fetch = hash != before && self.shared.shard_of(hash) == self.index;
+            if fetch {
                 self.store.prefetch_bucket(&Key { db: self.db, bytes: b"", hash });
             }
         } else if let Found::Row(row) = found
@@ -81,12 +82,12 @@ impl Batch<'_> {
             && let Some(bytes) = args.get(key_at)
         {
             hash = self.shared.hasher.hash(bytes);
-            own = self.shared.shard_of(hash) == self.index;
-            if own {
+            fetch = hash != before && self.shared.shard_of(hash) == self.index;
+            if fetch {
                 self.store.prefetch_bucket(&Key { db: self.db, bytes, hash });
             }
         }
-        self.requests.push(Request { start, end, spans, hash, found, muted, own });
+        self.requests.push(Request { start, end, spans, hash, found, muted, fetch });
         if let Found::Row(row) = found
             && self.will_hold(&self.table.row(row).handler, spans.1 - spans.0)
         {
@@ -398,7 +399,7 @@ impl Core {
     #[inline]
     fn key_of(&self, client: &Client) -> impl Fn(&Request) -> Option<Key<'static>> + use<> {
         let db = self.shard.physical(client.asker.db);
-        move |request| request.own.then_some(Key { db, bytes: b"", hash: request.hash })
+        move |request| request.fetch.then_some(Key { db, bytes: b"", hash: request.hash })
     }
 
     /// Executes a batch in order. `Some`: the connection has to wait, and the input before this place is done with.

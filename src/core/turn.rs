@@ -411,7 +411,7 @@ impl Core {
         let traffic = self.shard.traffic;
         metrics.set(Counter::Hits, traffic.hits);
         metrics.set(Counter::Misses, traffic.misses);
-        self.shard.memcache.publish(metrics);
+        self.shard.memcache.publish_changed(metrics);
         metrics.sample(self.now.mono_us);
         if metrics.get(Counter::Changes) == traffic.changes && !self.timers.publish {
             return;
@@ -419,7 +419,6 @@ impl Core {
         metrics.set(Counter::Changes, traffic.changes);
         let store = &self.shard.store;
         let ledger = store.ledger();
-        let mut items = 0;
         metrics.set(Counter::UsedBytes, ledger.total());
         metrics.set(Counter::IndexBytes, ledger.index);
         metrics.set(Counter::DatasetBytes, ledger.data() - ledger.index);
@@ -436,10 +435,19 @@ impl Core {
         metrics.set(Counter::Refused, counters.refused);
         metrics.set(Counter::Expired, counters.expired);
         metrics.set(Counter::Evicted, counters.evicted);
+        if self.shard.take_counts_changed() || self.timers.publish {
+            self.publish_databases();
+        }
+    }
+
+    /// The part of `publish` that few changes concern: what each database has.
+    fn publish_databases(&self) {
+        let metrics = &self.shared.metrics[self.index as usize];
+        let mut items = 0;
         for db in 0..self.shard.databases() {
-            let physical = self.shard.physical(db);
-            items += store.len_db(physical);
-            metrics.set_db(db, store.len_db(physical), store.expires_db(physical));
+            let len = self.shard.len_db(db);
+            items += len;
+            metrics.set_db(db, len, self.shard.store.expires_db(self.shard.physical(db)));
             metrics.set_lifetime(db, self.shard.lifetimes.average_ms(db));
         }
         // What a flush has left to be purged is nobody's item any more.

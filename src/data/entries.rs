@@ -31,7 +31,7 @@ pub const DYING: u8 = 1;
 /// Bytes of a deadline.
 const DEADLINE_BYTES: usize = 6;
 /// Bytes of a head without `due`.
-const HEAD_BYTES: usize = 3;
+pub const HEAD_BYTES: usize = 3;
 /// Bytes of a head with it.
 const DYING_HEAD_BYTES: usize = HEAD_BYTES + DEADLINE_BYTES;
 
@@ -345,6 +345,13 @@ impl Builder {
         }
         self.bytes
     }
+}
+
+/// Writes the head of a collection of so many entries, none of which dies.
+#[inline]
+pub fn write_head(head: &mut [u8], count: usize) {
+    head[0] = ENTRIES;
+    set_count(head, count);
 }
 
 /// Writes the number of entries into a head.

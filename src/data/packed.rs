@@ -16,7 +16,7 @@
 //! form: so equal strings have equal bytes here, and comparing needs no decoding. What an element is for, and where
 //! a run of them ends, belongs to `entries`.
 
-use crate::text::{Digits, format_i64, parse_i64};
+use crate::text::{Digits, copy_short, format_i64, parse_i64};
 
 /// Longest string whose length fits the tag.
 const TINY_BYTES_MAX: usize = 63;
@@ -165,9 +165,12 @@ impl<'a> Packed<'a> {
     #[inline]
     pub fn write<'t>(&self, to: &'t mut [u8]) -> &'t mut [u8] {
         let (head, rest) = to.split_at_mut(usize::from(self.head_bytes));
-        head.copy_from_slice(&self.head[..head.len()]);
+        match head {
+            [tag] => *tag = self.head[0],
+            head => head.copy_from_slice(&self.head[..head.len()]),
+        }
         let (body, rest) = rest.split_at_mut(self.body.len());
-        body.copy_from_slice(self.body);
+        copy_short(self.body, body);
         rest
     }
 
@@ -177,7 +180,7 @@ impl<'a> Packed<'a> {
         let head = usize::from(self.head_bytes);
         run.len() >= head + self.body.len()
             && run[0] == self.head[0]
-            && run[1..head] == self.head[1..head]
+            && (head == 1 || run[1..head] == self.head[1..head])
             && run[head..head + self.body.len()] == *self.body
     }
 }

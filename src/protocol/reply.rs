@@ -9,7 +9,7 @@ mod memcache;
 
 use crate::limits::LENT_BYTES_MIN;
 use crate::pieces::Piece;
-use crate::text::{format_f64, format_i64};
+use crate::text::{copy_short, format_f64, format_i64};
 use slabs::Lent;
 
 /// What a client reads.
@@ -131,10 +131,26 @@ impl<'a> Reply<'a> {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        if bytes.len() <= TINY_BULK_BYTES_MAX {
+            return self.tiny_bulk(bytes);
+        }
         self.out.reserve(HEADER + bytes.len() + 2);
         self.header(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// The same for one whose length is a single digit: elements of lists and sets are often so short, and a reply may have
+    /// many of them.
+    #[inline]
+    fn tiny_bulk(&mut self, bytes: &[u8]) {
+        let length = bytes.len();
+        let mut whole = [b'$', b'0' + length as u8, b'\r', b'\n', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        copy_short(bytes, &mut whole[4..4 + length]);
+        whole[4 + length..6 + length].copy_from_slice(b"\r\n");
+        let end = self.out.len() + 6 + length;
+        self.out.extend_from_slice(&whole);
+        self.out.truncate(end);
     }
 
     /// A binary-safe string whose bytes their owner may lend.
@@ -278,6 +294,12 @@ impl<'a> Reply<'a> {
             self.out.truncate(end);
             return;
         }
+        if let Some((header, bytes)) = middling_header(kind, n) {
+            let end = self.out.len() + bytes;
+            self.out.extend_from_slice(&header);
+            self.out.truncate(end);
+            return;
+        }
         let mut header = [0; HEADER];
         self.out.extend_from_slice(compose_header(kind, n, &mut header));
     }
@@ -298,6 +320,9 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// The longest string whose length is one digit.
+const TINY_BULK_BYTES_MAX: usize = 9;
+
 /// A type byte, 20 characters of number, a line end.
 const HEADER: usize = 24;
 
@@ -313,6 +338,32 @@ fn short_header(kind: u8, n: i64) -> Option<([u8; 8], usize)> {
         100..1000 => ([kind, digit(n / 100), digit(n / 10 % 10), digit(n % 10), cr, lf, 0, 0], 6),
         _ => return None,
     })
+}
+
+/// The same if `n` has at most eight digits, as the lengths of collections have.
+#[inline]
+fn middling_header(kind: u8, n: i64) -> Option<([u8; 16], usize)> {
+    let n = u32::try_from(n).ok().filter(|n| *n < 100_000_000)?;
+    let (digits, count) = eight_digits(n);
+    let mut header = [0; 16];
+    header[0] = kind;
+    header[1..9].copy_from_slice(&digits.to_le_bytes());
+    header[1 + count..3 + count].copy_from_slice(b"\r\n");
+    Some((header, 3 + count))
+}
+
+/// The decimal digits of a number below 10^8 as characters, the first one lowest, and how many they are. Each step halves
+/// the groups of digits in all parts of the word at once; division is by multiplication, exact for so small numbers.
+#[inline]
+fn eight_digits(n: u32) -> (u64, usize) {
+    let fours = u64::from(n / 10_000) | u64::from(n % 10_000) << 32;
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
+    let twos = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | (twos - 10 * tens) << 8;
+    // The last digit is one even if it is zero.
+    let leading = (ones.trailing_zeros() / 8).min(7);
+    ((ones | 0x3030_3030_3030_3030) >> (8 * leading), 8 - leading as usize)
 }
 
 /// Writes `kind`, `n` and a line end into the end of `buffer`.

@@ -1,6 +1,7 @@
 //! What memcached's commands count, and a flush that they asked for in advance.
 
 use crate::metrics::{Counter, Metrics};
+use std::ops::{Deref, DerefMut};
 
 /// Counts of memcached's commands on one shard since the start or the last `stats reset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +86,42 @@ impl MemcacheCounters {
         for (counter, count) in self.pairs() {
             metrics.set(counter, count);
         }
+    }
+}
+
+/// The counts of a shard. Turns without a command of memcached's, which are all of them where only Redis's clients are, do
+/// not show them again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counting {
+    counters: MemcacheCounters,
+    /// Some may have changed since they were shown.
+    changed: bool,
+}
+
+impl Counting {
+    /// Shows the counts as [`MemcacheCounters::publish`] does, if they have changed.
+    #[inline]
+    pub fn publish_changed(&mut self, metrics: &Metrics) {
+        if std::mem::take(&mut self.changed) {
+            self.counters.publish(metrics);
+        }
+    }
+}
+
+impl Deref for Counting {
+    type Target = MemcacheCounters;
+
+    #[inline]
+    fn deref(&self) -> &MemcacheCounters {
+        &self.counters
+    }
+}
+
+impl DerefMut for Counting {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut MemcacheCounters {
+        self.changed = true;
+        &mut self.counters
     }
 }
 

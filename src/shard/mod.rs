@@ -15,7 +15,7 @@ pub mod waiters;
 
 use crate::clock::Now;
 use crate::limits::DRAFT_BYTES_MIN;
-pub use collections::{Payload, View, WrongKind};
+pub use collections::{Payload, Unmade, View, WrongKind};
 pub use slabs::{Item, Key, Kind, Meta, Store};
 use slabs::{Lent, Refused};
 
@@ -50,7 +50,7 @@ pub struct Shard {
     /// Clients' blocking commands that wait for keys of this shard.
     pub waiters: waiters::Waiters,
     /// What memcached's commands did here.
-    pub memcache: memcache::MemcacheCounters,
+    pub memcache: memcache::Counting,
     /// The longest value that memcached's commands may make (`item_size_max`).
     pub memcache_value_bytes_max: u64,
     /// When changes were made.
@@ -87,6 +87,8 @@ pub struct Shard {
     pub active_expire: bool,
     /// Physical database of each logical one: `SWAPDB` swaps two, `FLUSHDB` puts an empty one in place.
     databases: Vec<u8>,
+    /// It has changed since somebody asked for the databases' counts.
+    databases_changed: bool,
     /// Physical databases that hold what a `FLUSHDB` left to be purged in slices.
     flushed: [bool; 256],
     purging: bool,
@@ -107,7 +109,7 @@ impl Shard {
             big: big::BigKeys::default(),
             locks: locks::Locks::default(),
             waiters: waiters::Waiters::default(),
-            memcache: memcache::MemcacheCounters::default(),
+            memcache: memcache::Counting::default(),
             memcache_value_bytes_max: u64::MAX,
             ages: ages::Ages::default(),
             prefixes: prefixes::Prefixes::default(),
@@ -126,6 +128,7 @@ impl Shard {
             events: events::Events::default(),
             active_expire: true,
             databases: (0..databases).collect(),
+            databases_changed: true,
             flushed: [false; 256],
             purging: false,
             hashes: Vec::new(),
@@ -247,6 +250,12 @@ impl Shard {
         self.store.len_db(self.physical(db))
     }
 
+    /// Whether any database has more or fewer items, or items that expire, than at the last call.
+    #[inline]
+    pub fn take_counts_changed(&mut self) -> bool {
+        self.store.take_counts_changed() | std::mem::take(&mut self.databases_changed)
+    }
+
     /// Exchanges two logical databases.
     pub fn swap_db(&mut self, a: u8, b: u8) {
         if a == b {
@@ -254,6 +263,7 @@ impl Shard {
         }
         self.store.swap_watches(self.databases[a as usize], self.databases[b as usize], self.now.unix_ms);
         self.databases.swap(a as usize, b as usize);
+        self.databases_changed = true;
     }
 
     /// Empties one logical database at once for its users; the memory comes back in slices
@@ -268,6 +278,7 @@ impl Shard {
             Some(fresh) => {
                 self.store.move_watches(old, fresh, self.now.unix_ms);
                 self.databases[db as usize] = fresh;
+                self.databases_changed = true;
                 self.flushed[old as usize] = true;
                 self.purging = true;
             }

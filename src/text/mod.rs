@@ -9,6 +9,7 @@ pub mod glob;
 pub mod integer;
 pub mod long_double;
 mod natural;
+mod short;
 pub mod size;
 pub mod uri;
 
@@ -16,5 +17,6 @@ pub use float::{FloatDigits, format_f64, parse_f64};
 pub use glob::{glob_matches, glob_matches_nocase};
 pub use integer::{Digits, format_i64, format_u64, parse_i64, parse_u64};
 pub use long_double::LongDouble;
+pub use short::copy_short;
 pub use size::{Size, parse_bytes, parse_size};
 pub use uri::uri_encode;

@@ -22,6 +22,7 @@ use std::num::NonZeroU32;
 use crate::arena::{OS_PAGE_BYTES, Range};
 use crate::page::Handle;
 use bucket::{Bucket, LANES, tag_of};
+pub use probe::fetch_ahead;
 pub(crate) use probe::prefetch;
 use probe::{lanes_of_hash, lanes_with};
 

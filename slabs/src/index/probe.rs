@@ -92,6 +92,16 @@ pub(crate) fn prefetch(address: *const u8) {
     let _ = address;
 }
 
+/// Asks the CPU for what is going to be looked at soon, the first lines of it.
+#[inline]
+pub fn fetch_ahead<T>(what: &[T]) {
+    const LINE_BYTES: usize = 64;
+    const LINES_MAX: usize = 4;
+    let from: *const u8 = what.as_ptr().cast();
+    let bytes = size_of_val(what).min(LINES_MAX * LINE_BYTES);
+    (0..bytes).step_by(LINE_BYTES).for_each(|at| prefetch(from.wrapping_add(at)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

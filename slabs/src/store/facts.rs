@@ -26,6 +26,12 @@ impl Store {
         self.by_db[usize::from(db)].volatile
     }
 
+    /// Whether `len_db` or `expires_db` of any database may be another than at the last call.
+    #[inline]
+    pub fn take_counts_changed(&mut self) -> bool {
+        std::mem::take(&mut self.counts_changed)
+    }
+
     /// Where the bytes are.
     pub fn ledger(&self) -> Ledger {
         Ledger {

@@ -6,6 +6,7 @@
 mod expiry;
 mod facts;
 mod hand_over;
+mod occupied;
 mod read;
 mod reassign;
 mod room;
@@ -27,6 +28,7 @@ use crate::stats::Counters;
 use crate::{BuildError, Options, Policy, VALUE_BYTES_MAX};
 use expiry::Sweep;
 pub use hand_over::Standing;
+pub use occupied::Occupied;
 pub use reassign::NotReassigned;
 pub use stage::Staged;
 use std::sync::Arc;
@@ -80,6 +82,8 @@ pub struct Store {
     dropped: Vec<u64>,
     pub(crate) counters: Counters,
     by_db: Box<[DbCounts; 256]>,
+    /// Some of these are others than when somebody asked.
+    counts_changed: bool,
     sweep: Sweep,
     pub(crate) witness: Witness,
     purge_at: (u32, u32),
@@ -135,6 +139,7 @@ impl Store {
             dropped: Vec::new(),
             counters: Counters::default(),
             by_db: Box::new([DbCounts::default(); 256]),
+            counts_changed: true,
             sweep: Sweep::default(),
             witness: Witness::default(),
             purge_at: (0, 0),

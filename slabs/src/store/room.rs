@@ -335,6 +335,7 @@ impl Store {
         let raw = self.pages.raw(handle);
         let expire_at_ms = raw.expire_at_ms();
         self.pages.expiry_left(handle, expire_at_ms);
+        self.counts_changed = true;
         let counts = &mut self.by_db[usize::from(raw.db())];
         counts.items -= 1;
         counts.volatile -= u64::from(expire_at_ms != 0);
@@ -413,11 +414,18 @@ impl Store {
     /// Makes room for so many bytes more that the caller is going to charge for the structure of an item, by evicting
     /// others: in a few steps, what is missing then is for later writes to shed. Refused if nothing may be evicted, or
     /// nothing else is left.
+    #[inline]
     pub fn make_room_beside(&mut self, key: &Key, bytes: u64, now_ms: u64) -> Result<(), Refused> {
-        if !self.is_over(bytes) && self.policy != Policy::NoEviction {
+        if self.has_room(bytes) {
             return Ok(());
         }
         self.make_room_beside_slowly(key, bytes, now_ms)
+    }
+
+    /// So many bytes more are within the budget, and what they need beside them can be evicted for later.
+    #[inline]
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        !self.is_over(bytes) && self.policy != Policy::NoEviction
     }
 
     #[cold]
@@ -459,6 +467,7 @@ impl Store {
     }
 
     /// Counts memory of the caller's collections in the ledger: more, or less if negative.
+    #[inline]
     pub fn charge(&mut self, delta: i64) {
         self.heap_bytes = self.heap_bytes.saturating_add_signed(delta);
         if delta < 0 {

@@ -115,6 +115,13 @@ impl Store {
     /// The value to be changed in place, its length kept; the item gets a new version and loses an explicit CAS
     /// unique. `None`: no such item, or it is pinned and there is no room for a copy.
     pub fn value_mut(&mut self, key: &Key, now_ms: u64) -> Option<&mut [u8]> {
+        let hash = key.slot_hash();
+        let (_, handle) = self.find_live(hash, key, now_ms)?;
+        let raw = self.pages.raw(handle);
+        if raw.may_change_in_place() {
+            self.renew(hash, raw);
+            return Some(raw.value_mut());
+        }
         self.change_value(key, |length| length, Old::Keep, false, now_ms).ok()?.map(Raw::value_mut)
     }
 
@@ -246,6 +253,15 @@ impl Store {
             raw.set_fetched(false);
         }
         Ok(Some(raw))
+    }
+
+    /// An item changes where it lies: it gets a new version.
+    #[inline]
+    pub(super) fn renew(&mut self, hash: u64, raw: Raw) {
+        let version = self.next_change();
+        self.index.stamp(hash, version);
+        self.note_change(hash);
+        raw.set_version(version);
     }
 
     /// A new item that replaces none.
@@ -466,6 +482,7 @@ impl Store {
         raw.set_version(version);
         let expire_at_ms = raw.expire_at_ms();
         self.pages.expiry_came(handle, expire_at_ms);
+        self.counts_changed = true;
         let counts = &mut self.by_db[usize::from(raw.db())];
         counts.items += 1;
         counts.volatile += u64::from(expire_at_ms != 0);
@@ -482,6 +499,7 @@ impl Store {
         }
         self.pages.expiry_left(handle, before);
         self.pages.expiry_came(handle, after);
+        self.counts_changed = true;
         let counts = &mut self.by_db[usize::from(raw.db())];
         counts.volatile = counts.volatile + u64::from(after != 0) - u64::from(before != 0);
     }

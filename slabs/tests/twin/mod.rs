@@ -127,7 +127,8 @@ impl Pair {
             }
             14 if extra % 4 == 0 => self.get_unread(&id),
             14 => self.get(&id),
-            _ => self.value_mut(&id, extra),
+            _ if extra.is_multiple_of(3) => self.value_mut(&id, extra),
+            _ => self.splice(&id, length, extra),
         }
         self.check_ledger();
         for (pin, value) in &self.pins {
@@ -245,6 +246,52 @@ impl Pair {
         entry.meta.cas = None;
         let after = self.store.peek(&key, self.now_ms).map(|item| item.version());
         assert_ne!(before, after);
+    }
+
+    /// An item is found once, for all steps of a change.
+    fn splice(&mut self, id: &Id, length: usize, extra: u8) {
+        let key = Key::new(&self.hasher, id.0, &id.1);
+        let (now_ms, touch) = (self.now_ms, extra % 8 < 4);
+        let Some(mut item) = self.store.occupied(&key, now_ms, touch) else {
+            return assert!(!self.twin.contains_key(id));
+        };
+        let entry = self.twin.get_mut(id).unwrap();
+        if touch {
+            entry.fetched = true;
+            if entry.meta.marks != Marks::default() {
+                entry.meta.marks = entry.meta.marks.used_at(now_ms);
+            }
+        }
+        assert_eq!(&Entry::of(&item.item()), entry);
+        if extra.is_multiple_of(5) {
+            // What is not made now is made later, or is not needed.
+            let _ = item.make_room(length as u64, now_ms);
+            assert_eq!(item.item().value(), entry.value);
+        }
+        if extra.is_multiple_of(7)
+            && let Some(value) = item.value_mut(now_ms)
+        {
+            value.fill(extra);
+            entry.value.fill(extra);
+            entry.meta.cas = None;
+            assert_eq!(item.item().value(), entry.value);
+        }
+        let at = length % (entry.value.len() + 1);
+        let remove = (length / 2).min(entry.value.len() - at);
+        let insert = if entry.value.len() > VALUE_BYTES_MAX { 0 } else { length / 4 };
+        let before = item.item().version();
+        match item.splice(at, remove, insert, now_ms) {
+            Ok(value) => {
+                value[at..at + insert].fill(extra);
+                entry.value.splice(at..at + remove, vec![extra; insert]);
+                assert_eq!(value, entry.value);
+                entry.renew();
+                let length = value.len() as u64;
+                assert_ne!(self.store.peek(&key, now_ms).map(|item| item.version()), Some(before));
+                self.slack_bytes = self.slack_bytes.max(length + 65_536);
+            }
+            Err(refused) => self.refused(refused),
+        }
     }
 
     fn set_meta(&mut self, id: &Id, length: usize, extra: u8) {

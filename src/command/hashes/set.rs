@@ -41,14 +41,15 @@ pub(super) fn check_kind(shard: &mut Shard, call: &Call<'_>) -> Result<(), Fault
 
 fn put_all(shard: &mut Shard, call: &Call<'_>) -> Result<i64, Fault> {
     let pairs = call.args.from(2);
-    check_kind(shard, call)?;
+    let touch = call.touch && pairs.len() == 2;
     let put = |shard: &mut Shard, at: usize| {
-        shard.hash_put(&call.key, &pairs[at], &pairs[at + 1], Some(0)).map(i64::from)
+        shard.hash_set(&call.key, &pairs[at], &pairs[at + 1], Some(0), touch).map(i64::from)
     };
     let new = if pairs.len() == 2 {
-        check_room(shard, call, pairs)?;
+        // Whether there is room for a single one is asked where it is known that it needs some.
         put(shard, 0)?
     } else {
+        check_kind(shard, call)?;
         shard.add_all(&call.key, room_for(pairs), |shard| {
             (0..pairs.len()).step_by(2).try_fold(0, |new, at| put(shard, at).map(|more| new + more))
         })?
@@ -133,10 +134,14 @@ fn store_number(shard: &mut Shard, call: &Call<'_>, number: &[u8]) -> Result<(),
 }
 
 fn hdel(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    check_kind(shard, call)?;
+    let fields = call.args.from(2);
+    let several = fields.len() > 1;
+    if several {
+        check_kind(shard, call)?;
+    }
     let mut removed = 0;
-    for field in call.args.from(2).iter() {
-        removed += i64::from(shard.hash_remove(&call.key, field)?);
+    for field in fields.iter() {
+        removed += i64::from(shard.hash_take(&call.key, field, call.touch && !several)?);
     }
     if removed > 0 {
         shard.tell(events::HASH, "hdel", &call.key);

@@ -31,14 +31,12 @@ fn push(
     must_be: bool,
     reply: &mut Reply<'_>,
 ) -> Result<Outcome, Fault> {
-    let there = shard.find_list(&call.key, call.touch)?.is_some();
-    if must_be && !there {
-        reply.int(0);
+    let len = shard.list_extend(&call.key, end, call.args.from(2).iter(), must_be, call.touch)?;
+    reply.int(len as i64);
+    if len == 0 {
         return Ok(Outcome::READ);
     }
-    let len = shard.list_push(&call.key, end, call.args.from(2).iter())?;
     shard.tell(events::LIST, if end == End::Front { "lpush" } else { "rpush" }, &call.key);
-    reply.int(len as i64);
     Ok(Outcome::CHANGED)
 }
 
@@ -76,24 +74,24 @@ fn pop(
                 .ok_or(Fault::text("ERR value is out of range, must be positive"))?,
         ),
     };
-    let Some(list) = shard.find_list(&call.key, call.touch)? else {
+    let taken = shard.list_pop(&call.key, end, count.unwrap_or(1), call.touch, |list, taken| {
         if count.is_some() {
-            reply.null_array();
-        } else {
-            reply.null();
+            reply.array(taken);
         }
-        return Ok(Outcome::READ);
-    };
-    let taken = count.unwrap_or(1).min(list.len());
-    if count.is_some() {
-        reply.array(taken);
+        list.take(end, taken, |element| put(reply, element));
+    })?;
+    match taken {
+        Some(0) => return Ok(Outcome::READ),
+        Some(_) => {}
+        None => {
+            if count.is_some() {
+                reply.null_array();
+            } else {
+                reply.null();
+            }
+            return Ok(Outcome::READ);
+        }
     }
-    if taken == 0 {
-        return Ok(Outcome::READ);
-    }
-    list.take(end, taken, |element| put(reply, element));
-    let (front, back) = if end == End::Front { (taken, 0) } else { (0, taken) };
-    shard.list_drop(&call.key, front, back)?;
     shard.tell(events::LIST, name, &call.key);
     shard.tell_if_gone(&call.key);
     Ok(Outcome::CHANGED)

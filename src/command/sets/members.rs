@@ -31,17 +31,17 @@ fn check_kind(shard: &mut Shard, call: &Call<'_>) -> Result<(), Fault> {
 }
 
 fn sadd(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    check_kind(shard, call)?;
     let members = call.args.from(2);
-    let bytes = members.total_bytes() + members.len() * MEMBER_BYTES;
+    let touch = call.touch && members.len() == 1;
+    let add = |shard: &mut Shard, member| shard.set_extend(&call.key, member, touch).map(i64::from);
     let new = if members.len() == 1 {
-        shard.make_room(&call.key, bytes)?;
-        i64::from(shard.set_add(&call.key, &members[0])?)
+        // Whether there is room for a single one is asked where it is known that it needs some.
+        add(shard, &members[0])?
     } else {
+        check_kind(shard, call)?;
+        let bytes = members.total_bytes() + members.len() * MEMBER_BYTES;
         shard.add_all(&call.key, bytes, |shard| {
-            members.iter().try_fold(0, |new, member| {
-                shard.set_add(&call.key, member).map(|added| new + i64::from(added))
-            })
+            members.iter().try_fold(0, |new, member| add(shard, member).map(|more| new + more))
         })?
     };
     if new > 0 {
@@ -52,10 +52,14 @@ fn sadd(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Out
 }
 
 fn srem(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    check_kind(shard, call)?;
+    let members = call.args.from(2);
+    let several = members.len() > 1;
+    if several {
+        check_kind(shard, call)?;
+    }
     let mut removed = 0;
-    for member in call.args.from(2).iter() {
-        removed += i64::from(shard.set_remove(&call.key, member)?);
+    for member in members.iter() {
+        removed += i64::from(shard.set_take(&call.key, member, call.touch && !several)?);
     }
     if removed > 0 {
         shard.tell(events::SET, "srem", &call.key);

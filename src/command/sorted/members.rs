@@ -114,11 +114,15 @@ fn add(
     for at in (2..pairs.len()).step_by(2) {
         parse_f64(&pairs[at]).ok_or(Fault::NotFloat)?;
     }
-    shard.find_sorted(&call.key, call.touch)?;
+    let several = pairs.len() > 2;
+    if several {
+        shard.find_sorted(&call.key, call.touch)?;
+    }
     let (mut new, mut changed, mut result) = (0, 0, None);
     let mut put = |shard: &mut Shard, at: usize, given: f64| -> Result<(), Fault> {
         let mut is_nan = false;
-        let (old, other) = shard.sorted_change(&call.key, &pairs[at + 1], |old| {
+        let touch = call.touch && !several;
+        let (old, other) = shard.sorted_set(&call.key, &pairs[at + 1], touch, |old| {
             result = options.decide(old, given);
             is_nan = result.is_some_and(f64::is_nan);
             result.filter(|_| !is_nan)
@@ -154,10 +158,14 @@ fn add(
 }
 
 fn zrem(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    shard.find_sorted(&call.key, call.touch)?;
+    let members = call.args.from(2);
+    let several = members.len() > 1;
+    if several {
+        shard.find_sorted(&call.key, call.touch)?;
+    }
     let mut removed = 0;
-    for member in call.args.from(2).iter() {
-        removed += i64::from(shard.sorted_remove(&call.key, member)?);
+    for member in members.iter() {
+        removed += i64::from(shard.sorted_take(&call.key, member, call.touch && !several)?);
     }
     if removed > 0 {
         shard.tell(events::ZSET, "zrem", &call.key);

@@ -36,22 +36,23 @@ fn pop(shard: &mut Shard, call: &Call<'_>, max: bool, reply: &mut Reply<'_>) -> 
                 .ok_or(Fault::text("ERR value is out of range, must be positive"))?,
         ),
     };
-    let set = shard.find_sorted(&call.key, call.touch)?;
-    let Some((set, taken)) = set.map(|set| (set, count.unwrap_or(1).min(set.len()))).filter(|one| one.1 > 0)
-    else {
-        reply.array(0);
-        return Ok(Outcome::READ);
-    };
-    // Without a count the one pair lies flat in RESP3 too.
-    let shape =
-        if count.is_some() { Shape::new(true, reply) } else { Shape { with_scores: true, pairs: false } };
-    shape.header(taken, reply);
-    let (first, lowest) = places(&set, taken, max);
-    set.range(first, taken, max, |member, score| shape.entry(member, score, reply));
-    shard.sorted_remove_range(&call.key, lowest, taken)?;
-    shard.tell(events::ZSET, if max { "zpopmax" } else { "zpopmin" }, &call.key);
-    shard.tell_if_gone(&call.key);
-    Ok(Outcome::CHANGED)
+    let popped = shard.sorted_pop(&call.key, max, count.unwrap_or(1), call.touch, |set, taken| {
+        // Without a count the one pair lies flat in RESP3 too.
+        let shape =
+            if count.is_some() { Shape::new(true, reply) } else { Shape { with_scores: true, pairs: false } };
+        shape.header(taken, reply);
+        let first = if max { set.len() - 1 } else { 0 };
+        set.range(first, taken, max, |member, score| shape.entry(member, score, reply));
+    })?;
+    match popped {
+        None => reply.array(0),
+        Some(0) => {}
+        Some(_) => {
+            shard.tell(events::ZSET, if max { "zpopmax" } else { "zpopmin" }, &call.key);
+            shard.tell_if_gone(&call.key);
+        }
+    }
+    Ok(Outcome::changed_if(popped.is_some_and(|popped| popped > 0)))
 }
 
 fn zpopmin(shard: &mut Shard, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {

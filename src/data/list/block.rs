@@ -8,8 +8,31 @@ use crate::data::table::block_bytes;
 /// Room that a block is left with, whatever it holds.
 const SLACK_BYTES_MIN: usize = 16;
 
-/// Room that a block gives back only if it is more than this and a quarter of what it holds.
+/// Room that a block gives back only if it is more than this and a part of what it holds.
 const SLACK_BYTES_KEPT: usize = 64;
+
+/// How much room beside its elements a block may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It lies between others: an eighth of what it holds when it grows, a quarter before it gives some back.
+    Little,
+    /// It is at an end, where elements come and go one by one, and loses its room when it is no more: a half when it
+    /// grows, as much again as it holds before it gives some back. In eighths its elements would be copied nine times.
+    Much,
+}
+
+impl Room {
+    fn to_grow(self, bytes: usize) -> usize {
+        let part = if self == Room::Much { bytes / 2 } else { bytes / 8 };
+        part + SLACK_BYTES_MIN
+    }
+
+    #[inline]
+    fn is_exceeded(self, bytes: usize, capacity: usize) -> bool {
+        let part = if self == Room::Much { bytes } else { bytes / 4 };
+        bytes + part + SLACK_BYTES_KEPT < capacity
+    }
+}
 
 /// A block.
 #[derive(Debug, Default)]
@@ -73,13 +96,13 @@ impl Block {
     /// Takes bytes out of the run and makes place for others, which are the caller's to write; `added` elements more
     /// than before (fewer, if negative) are there then. Its room ends at `bytes_max`, unless it holds more.
     #[inline]
-    pub(super) fn splice(&mut self, splice: Splice, added: isize, bytes_max: usize) {
+    pub(super) fn splice(&mut self, splice: Splice, added: isize, bytes_max: usize, room: Room) {
         let (before, after) = (self.len(), splice.apply_len(self.len()));
         self.count = (self.count as isize + added) as u32;
         let (start, end) = (self.start as usize, self.end as usize);
         let capacity = self.buffer.len();
-        if after > capacity || after + after / 4 + SLACK_BYTES_KEPT < capacity {
-            self.move_to_another(splice, bytes_max);
+        if after > capacity || room.is_exceeded(after, capacity) {
+            self.move_to_another(splice, bytes_max, room);
         } else if splice.at == 0 && start + splice.remove >= splice.insert {
             self.start = (start + splice.remove - splice.insert) as u32;
         } else if start + after <= capacity {
@@ -99,18 +122,24 @@ impl Block {
 
     /// The same into a new buffer.
     #[cold]
-    fn move_to_another(&mut self, splice: Splice, bytes_max: usize) {
-        let after = splice.apply_len(self.len());
-        // The first element is often the only one: it has its exact place. Others come in eighths.
-        let room = if self.len() == 0 { 0 } else { after / 8 + SLACK_BYTES_MIN };
+    fn move_to_another(&mut self, splice: Splice, bytes_max: usize, room: Room) {
+        let (before, after) = (self.len(), splice.apply_len(self.len()));
+        let room = match before {
+            // The first element is often the only one: it has its exact place.
+            0 => 0,
+            _ if after > before => room.to_grow(after),
+            _ => Room::Little.to_grow(after),
+        };
         let capacity = (after + room).min(bytes_max).max(after);
         let start = if splice.at == 0 { capacity - after } else { 0 };
-        let mut buffer = vec![0; capacity].into_boxed_slice();
         let run = self.run().0;
-        buffer[start..start + splice.at].copy_from_slice(&run[..splice.at]);
-        buffer[start + splice.at + splice.insert..start + after]
-            .copy_from_slice(&run[splice.at + splice.remove..]);
-        self.buffer = buffer;
+        let mut buffer = Vec::with_capacity(capacity);
+        buffer.resize(start, 0);
+        buffer.extend_from_slice(&run[..splice.at]);
+        buffer.resize(start + splice.at + splice.insert, 0);
+        buffer.extend_from_slice(&run[splice.at + splice.remove..]);
+        buffer.resize(capacity, 0);
+        self.buffer = buffer.into_boxed_slice();
         (self.start, self.end) = (start as u32, (start + after) as u32);
     }
 

@@ -22,7 +22,7 @@ use super::copying::Effort;
 use super::entries::Splice;
 use super::packed::{Element, Packed};
 use super::table::block_bytes;
-use block::Block;
+use block::{Block, Room};
 use run::{Run, entry_bytes, write};
 use std::collections::VecDeque;
 
@@ -191,32 +191,44 @@ impl List {
 
     /// Keeps `len` elements from `start` on. The blocks that are not needed any more are given back as a list, for
     /// whoever frees many of them in slices.
-    pub fn keep(&mut self, start: usize, len: usize, fill: Fill) -> List {
-        let mut gone = List::default();
-        let (mut before, mut behind) = (start, self.len - start - len);
-        self.len = len;
-        for (end, extra) in [(End::Front, &mut before), (End::Back, &mut behind)] {
-            while *extra > 0 {
-                let number = if end == End::Front { 0 } else { self.blocks.len() - 1 };
-                let count = self.blocks[number].count();
-                if count > *extra {
-                    let (from, to) = match end {
-                        End::Front => (0, self.blocks[number].start_at(*extra)),
-                        End::Back => {
-                            (self.blocks[number].start_at(count - *extra), self.blocks[number].len())
-                        }
-                    };
-                    let splice = Splice { at: from, remove: to - from, insert: 0 };
-                    self.splice(number, splice, -(*extra as isize), fill);
-                    *extra = 0;
-                } else {
-                    *extra -= count;
-                    gone.take(self.remove_block(number));
-                }
-            }
-        }
-        self.tidy();
+    pub fn keep(&mut self, start: usize, len: usize, fill: Fill) -> Option<List> {
+        let behind = self.len - start - len;
+        let mut gone = None;
+        self.cut_into(End::Front, start, fill, &mut gone);
+        self.cut_into(End::Back, behind, fill, &mut gone);
         gone
+    }
+
+    /// Removes so many elements from an end, fewer than there are. What is given back is as with `keep`.
+    #[inline]
+    pub fn cut(&mut self, end: End, count: usize, fill: Fill) -> Option<List> {
+        let mut gone = None;
+        self.cut_into(end, count, fill, &mut gone);
+        gone
+    }
+
+    #[inline]
+    fn cut_into(&mut self, end: End, count: usize, fill: Fill, gone: &mut Option<List>) {
+        let mut left = count;
+        while left > 0 {
+            let number = if end == End::Front { 0 } else { self.blocks.len() - 1 };
+            let block = &self.blocks[number];
+            if block.count() <= left {
+                left -= block.count();
+                let block = self.remove_block(number);
+                gone.get_or_insert_default().take(block);
+                self.tidy();
+                continue;
+            }
+            let (from, to) = match end {
+                End::Front => (0, block.start_at(left)),
+                End::Back => (block.start_at(block.count() - left), block.len()),
+            };
+            let splice = Splice { at: from, remove: to - from, insert: 0 };
+            self.splice(number, splice, -(left as isize), fill);
+            left = 0;
+        }
+        self.len -= count;
     }
 
     /// Puts another element in place of that of an index, which there is.
@@ -257,7 +269,7 @@ impl List {
         let rest = Block::of(block.run().0[at..].into(), block.count() - within);
         let cut = Splice { at, remove: rest.len(), insert: 0 };
         let mut new = Block::default();
-        new.splice(Splice { at: 0, remove: 0, insert }, 1, fill.bytes);
+        new.splice(Splice { at: 0, remove: 0, insert }, 1, fill.bytes, Room::Little);
         write(element, new.part_mut(0, insert));
         let gone = -(rest.count() as isize);
         self.splice(number, cut, gone, fill);
@@ -360,9 +372,10 @@ impl List {
     /// Changes one block and counts what it takes.
     #[inline]
     fn splice(&mut self, number: usize, splice: Splice, added: isize, fill: Fill) -> &mut [u8] {
+        let room = if number == 0 || number + 1 == self.blocks.len() { Room::Much } else { Room::Little };
         let block = &mut self.blocks[number];
         let before = block.bytes();
-        block.splice(splice, added, fill.bytes);
+        block.splice(splice, added, fill.bytes, room);
         self.buffer_bytes = self.buffer_bytes + block.bytes() - before;
         block.part_mut(splice.at, splice.insert)
     }

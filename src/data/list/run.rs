@@ -32,6 +32,10 @@ pub fn write<'t>(element: &Packed<'_>, to: &'t mut [u8]) -> &'t mut [u8] {
     let bytes = element.len();
     let rest = element.write(to);
     let (length, rest) = rest.split_at_mut(length_bytes(bytes));
+    if let [only] = length {
+        *only = bytes as u8;
+        return rest;
+    }
     let mut left = bytes;
     for (place, byte) in length.iter_mut().rev().enumerate() {
         *byte = left as u8 & 0x7f;

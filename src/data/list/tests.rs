@@ -85,7 +85,7 @@ proptest! {
                 Step::Keep(front, back) => {
                     let front = front.min(twin.len());
                     let len = twin.len() - front - back.min(twin.len() - front);
-                    let gone = list.keep(front, len, fill);
+                    let gone = list.keep(front, len, fill).unwrap_or_default();
                     prop_assert_eq!(gone.buffer_bytes, gone.blocks.iter().map(Block::bytes).sum::<usize>());
                     twin = twin[front..front + len].to_vec();
                 }

@@ -20,6 +20,9 @@ struct Slot {
 
 type Bucket = Vec<Slot>;
 
+/// A table of no more buckets is in the CPU's caches anyway.
+const FETCHED_BUCKETS_MIN: usize = 256;
+
 /// Buckets grow by so many entries, so that not every one that comes asks the allocator.
 const STEP: usize = 4;
 
@@ -62,6 +65,14 @@ impl Index {
     pub(super) fn leaves_of(&self, hash: u32) -> impl Iterator<Item = u32> {
         let bucket = if self.buckets.is_empty() { &[][..] } else { &self.buckets[self.address(hash)] };
         bucket.iter().filter(move |slot| slot.hash == hash).map(|slot| slot.leaf)
+    }
+
+    /// Asks the CPU for what is known of a hash, where that is more than its caches hold for long.
+    #[inline]
+    pub(super) fn fetch(&self, hash: u32) {
+        if self.buckets.len() > FETCHED_BUCKETS_MIN {
+            slabs::fetch_ahead(&self.buckets[self.address(hash)]);
+        }
     }
 
     /// Notes a member that has come.

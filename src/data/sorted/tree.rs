@@ -4,12 +4,12 @@
 use super::leaf::{self, BYTES_MAX, MEMBERS_MAX};
 use super::node::{CHILDREN_MAX, Child, Node};
 use super::{Edge, Leaf, NONE, Probe, Sorted, tag};
-use crate::data::packed::{Packed, read};
+use crate::data::packed::{Element, Packed, read};
 use crate::text::Digits;
 use std::cmp::Ordering;
 
-/// Levels of nodes that a tree can have: two neighbours are never so empty that they could be one, and 2^32 members
-/// take no more than ten levels then.
+/// Levels of nodes that a tree can have: two neighbours are never so empty that they could be one, but for the first and
+/// the last leaf, and 2^32 members take no more than ten levels then.
 const HEIGHT_MAX: usize = 16;
 
 /// A leaf or a node with fewer members or children looks for a neighbour to be joined with.
@@ -174,11 +174,22 @@ impl Sorted {
     pub(super) fn take_at(&mut self, rank: usize) {
         let mut path = Path::default();
         let (number, at) = self.leaf_of(rank, &mut path);
-        let run = leaf::Walk::new(self.bytes_of(number)).to(at);
-        let hash = self.hash_of(self.member_at(run).text(&mut Digits::default()));
-        let kept = self.kept_as(super::Found { leaf: number, at });
+        let element = read(leaf::Walk::new(self.bytes_of(number)).to(at)).0;
+        let text = self.long.get(element).map_or(element, Element::Bytes);
+        let hash = self.hash_of(text.text(&mut Digits::default()));
+        let kept = if let Element::Elsewhere(kept) = element { Some(kept) } else { None };
         self.take_from(&path, number, at, hash);
         kept.into_iter().for_each(|number| self.long.free(number));
+    }
+
+    /// Asks the CPU for what is needed to take out the first member: whoever takes one from a set soon takes another.
+    #[inline]
+    pub fn fetch_first(&self) {
+        let bytes = self.bytes_of(self.first);
+        if !bytes.is_empty() {
+            let member = self.member_at(leaf::Walk::new(bytes).to(0));
+            self.index.fetch(self.hash_of(member.text(&mut Digits::default())));
+        }
     }
 
     fn take_from(&mut self, path: &Path, number: u32, at: usize, hash: u32) {
@@ -189,7 +200,9 @@ impl Sorted {
         self.leaf_bytes += leaf::block(bytes);
         self.index.remove(hash, number);
         self.len -= 1;
-        if members < FEW && self.height > 0 {
+        // A leaf from whose end at the set's end members are taken is soon empty: its last ones need not go elsewhere first.
+        let at_end = number == self.first && at == 0 || number == self.last && at == members;
+        if members < FEW && self.height > 0 && (members == 0 || !at_end) {
             self.mend_less(path);
         } else {
             self.count_one(path, number, at, false);

@@ -13,7 +13,9 @@ impl Sorted {
         if rank >= self.len {
             return;
         }
-        let (mut number, at) = self.leaf_of(rank, &mut Path::default());
+        // Whoever takes members from the low end, or looks there, needs no way down.
+        let (mut number, at) =
+            if rank == 0 { (self.first, 0) } else { self.leaf_of(rank, &mut Path::default()) };
         let mut start = Some(at);
         while number != NONE {
             let bytes = self.bytes_of(number);

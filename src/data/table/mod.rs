@@ -72,6 +72,9 @@ impl Probe<'_> {
     }
 }
 
+/// A member that was looked for and is not there. Good until something changes.
+pub struct Absent<'a>(Probe<'a>);
+
 /// Where an entry was found.
 #[derive(Clone, Copy)]
 struct Found {
@@ -143,6 +146,20 @@ impl Table {
     #[inline]
     pub fn contains(&self, member: &[u8]) -> bool {
         self.find(&self.probe(member)).is_some()
+    }
+
+    /// A member that is about to be added, if the set has it not.
+    #[inline]
+    pub fn absent<'m>(&self, member: &'m [u8]) -> Option<Absent<'m>> {
+        let probe = self.probe(member);
+        self.find(&probe).is_none().then_some(Absent(probe))
+    }
+
+    /// Adds it.
+    pub fn insert_absent(&mut self, absent: &Absent<'_>) {
+        let Absent(probe) = absent;
+        let field = if probe.is_long() { self.long.put(probe.text) } else { probe.packed };
+        self.push(probe.hash, &NewEntry { field, value: None, deadline_ms: 0 });
     }
 
     /// Inserts or replaces. `deadline_ms` is when the entry dies (0: never), `None` leaves that as it is. True: there

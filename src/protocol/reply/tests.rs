@@ -27,6 +27,33 @@ fn types_that_both_versions_share() {
 }
 
 #[test]
+fn strings_of_every_length_are_written_in_full() {
+    for length in 0..120 {
+        let text: String = ('a'..='z').cycle().take(length).collect();
+        check(
+            |r| r.bulk(text.as_bytes()),
+            &format!("${length}\r\n{text}\r\n"),
+            &format!("${length}\r\n{text}\r\n"),
+        );
+    }
+}
+
+#[test]
+fn integers_of_every_length_are_written_in_full() {
+    for power in 0..18 {
+        let number = 10i64.pow(power);
+        for number in [number - 1, number, number + 1, 2 * number, 987_654_321_987_654_321 % (10 * number)] {
+            check(|r| r.int(number), &format!(":{number}\r\n"), &format!(":{number}\r\n"));
+            check(|r| r.int(-number), &format!(":{}\r\n", -number), &format!(":{}\r\n", -number));
+        }
+    }
+    for number in 0..20_000u32 {
+        let number = i64::from(number.wrapping_mul(0x9e37_79b9) % 100_000_000);
+        check(|r| r.int(number), &format!(":{number}\r\n"), &format!(":{number}\r\n"));
+    }
+}
+
+#[test]
 fn types_of_resp3_fall_back_in_resp2() {
     check(|r| r.null(), "$-1\r\n", "_\r\n");
     check(|r| r.bulk_or_null(None), "$-1\r\n", "_\r\n");

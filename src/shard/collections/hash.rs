@@ -3,7 +3,8 @@
 //! The caller has looked at the item's kind. Dead fields are as good as absent: a new value over one is a new field.
 
 use super::{
-    Builder, COMPACT_ENTRIES_MAX, Compact, DYING, Held, Key, Kind, Meta, NewEntry, Packed, Shard, Splice,
+    Builder, COMPACT_ENTRIES_MAX, Compact, DYING, Held, Key, Kind, Limits, Meta, NewEntry, Packed, Shard,
+    Splice, Unmade, change_grown, handle_of,
 };
 use crate::data::entries::{DEADLINE_MS_MAX, Place, is_live, set_count, set_due_ms};
 use crate::data::table::block_bytes;
@@ -26,36 +27,108 @@ impl Shard {
         value: &[u8],
         deadline_ms: Option<u64>,
     ) -> Result<bool, Refused> {
-        let short = field.len().max(value.len()) <= self.limits.hash_value_bytes;
-        let handle = match self.held(key) {
-            Held::Nothing if short && self.limits.hash_entries > 0 => {
-                let deadline_ms = deadline_ms.unwrap_or(0);
-                let mut builder = Builder::new(deadline_ms != 0);
-                builder.push(&NewEntry {
-                    field: Packed::new(field),
-                    value: Some(Packed::new(value)),
-                    deadline_ms,
-                });
-                let meta = Meta { kind: Kind::Hash, ..Meta::default() };
-                self.store.put(key, &builder.finish(), &meta, self.now.unix_ms)?;
-                self.note_due(key, deadline_ms);
-                return Ok(true);
-            }
-            Held::Nothing => self.found_grown(key, Kind::Hash)?,
-            Held::Small => match self.compact_put(key, field, value, deadline_ms, short)? {
-                Some(new) => return Ok(new),
-                None => self.grow(key, Kind::Hash)?,
-            },
-            Held::Grown(handle) => handle,
-        };
+        self.hash_set(key, field, value, deadline_ms, false).map_err(Unmade::refused)
+    }
+
+    /// The same for whoever has not looked at the key: it counts as use if `touch`.
+    pub fn hash_set(
+        &mut self,
+        key: &Key<'_>,
+        field: &[u8],
+        value: &[u8],
+        deadline_ms: Option<u64>,
+        touch: bool,
+    ) -> Result<bool, Unmade> {
+        self.shed_for_growth();
         let now = self.now.unix_ms;
-        let more = 64 + block_bytes(field.len() + value.len());
-        if let Err(refused) = self.make_room(key, more) {
-            if self.heap.get(handle).table().is_empty() {
+        let Shard { store, heap, limits, has_room, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else {
+            return Ok(self.hash_found(key, field, value, deadline_ms.unwrap_or(0))?);
+        };
+        let found = item.item();
+        if found.kind() != Kind::Hash {
+            return Err(Unmade::WrongKind);
+        }
+        let dies = deadline_ms.is_some_and(|deadline_ms| deadline_ms != 0);
+        if found.is_heap() {
+            if !*has_room {
+                item.make_room(entry_room(field, value) as u64, now)?;
+            }
+            let (new, due_ms) = change_grown(&mut item, heap, now, |structure| {
+                let table = structure.table_mut();
+                (table.insert(field, value, deadline_ms, now), table.due_ms())
+            });
+            if dies {
+                self.note_due(key, due_ms);
+            }
+            return Ok(new);
+        }
+        let compact = Compact::new(found.value(), true);
+        if is_short(field, value, limits) && dies && compact.form() != DYING {
+            // It is found again in its other form.
+            self.make_dying(key)?;
+            return self.hash_set(key, field, value, deadline_ms, false);
+        }
+        let (run, head, count) = (compact.run(), compact.head_bytes(), compact.count());
+        let packed = Packed::new(field);
+        let place = run.find(&packed);
+        let fits = place.is_some() || count < limits.hash_entries.min(COMPACT_ENTRIES_MAX);
+        if is_short(field, value, limits) && fits {
+            let old_ms = place.map_or(0, |place| run.deadline_ms(place));
+            let lives = place.is_some() && is_live(old_ms, now);
+            let kept_ms = if lives { old_ms } else { 0 };
+            let deadline_ms = deadline_ms.unwrap_or(kept_ms);
+            let entry = NewEntry { field: packed, value: Some(Packed::new(value)), deadline_ms };
+            let (at, remove) = match place {
+                Some(place) => (head + place.start, place.end - place.start),
+                None => (found.value().len(), 0),
+            };
+            let bytes = item.splice(at, remove, entry.len(), now)?;
+            entry.write(&mut bytes[at..]);
+            set_count(bytes, count + usize::from(place.is_none()));
+            self.lower_due(key, deadline_ms);
+            return Ok(!lives);
+        }
+        let handle = self.grow(key, Kind::Hash)?;
+        Ok(self.table_put(key, handle, field, value, deadline_ms)?)
+    }
+
+    /// A new hash of one field.
+    fn hash_found(
+        &mut self,
+        key: &Key<'_>,
+        field: &[u8],
+        value: &[u8],
+        deadline_ms: u64,
+    ) -> Result<bool, Refused> {
+        if !is_short(field, value, &self.limits) || self.limits.hash_entries == 0 {
+            let handle = self.found_grown(key, Kind::Hash)?;
+            let put = self.table_put(key, handle, field, value, Some(deadline_ms));
+            if put.is_err() {
                 self.drop_empty(key);
             }
-            return Err(refused);
+            return put;
         }
+        let mut builder = Builder::new(deadline_ms != 0);
+        let value = Some(Packed::new(value));
+        builder.push(&NewEntry { field: Packed::new(field), value, deadline_ms });
+        let meta = Meta { kind: Kind::Hash, ..Meta::default() };
+        self.store.put(key, &builder.finish(), &meta, self.now.unix_ms)?;
+        self.note_due(key, deadline_ms);
+        Ok(true)
+    }
+
+    /// Sets a field of a grown hash.
+    fn table_put(
+        &mut self,
+        key: &Key<'_>,
+        handle: u64,
+        field: &[u8],
+        value: &[u8],
+        deadline_ms: Option<u64>,
+    ) -> Result<bool, Refused> {
+        let now = self.now.unix_ms;
+        self.make_room(key, entry_room(field, value))?;
         let (new, due_ms) = self.edit(key, handle, |table| {
             let new = table.insert(field, value, deadline_ms, now);
             (new, table.due_ms())
@@ -66,79 +139,46 @@ impl Shard {
         Ok(new)
     }
 
-    /// The same in a small hash; `None`: it has to grow first.
-    fn compact_put(
-        &mut self,
-        key: &Key<'_>,
-        field: &[u8],
-        value: &[u8],
-        deadline_ms: Option<u64>,
-        short: bool,
-    ) -> Result<Option<bool>, Refused> {
-        if !short {
-            return Ok(None);
-        }
-        if deadline_ms.is_some_and(|deadline_ms| deadline_ms != 0) {
-            self.make_dying(key)?;
-        }
-        let now = self.now.unix_ms;
-        let bytes = self.small(key);
-        let compact = Compact::new(bytes, true);
-        let (run, head, count, end) = (compact.run(), compact.head_bytes(), compact.count(), bytes.len());
-        let packed = Packed::new(field);
-        let found = run.find(&packed);
-        if found.is_none() && count >= self.limits.hash_entries.min(COMPACT_ENTRIES_MAX) {
-            return Ok(None);
-        }
-        let old_ms = found.map_or(0, |place| run.deadline_ms(place));
-        let lives = found.is_some() && is_live(old_ms, now);
-        let kept_ms = if lives { old_ms } else { 0 };
-        let deadline_ms = deadline_ms.unwrap_or(kept_ms);
-        let entry = NewEntry { field: packed, value: Some(Packed::new(value)), deadline_ms };
-        let splice = match found {
-            Some(place) => {
-                Splice { at: head + place.start, remove: place.end - place.start, insert: entry.len() }
-            }
-            None => Splice { at: end, remove: 0, insert: entry.len() },
-        };
-        let bytes = self.splice(key, end, splice)?;
-        entry.write(&mut bytes[splice.at..]);
-        set_count(bytes, count + usize::from(found.is_none()));
-        self.lower_due(key, deadline_ms);
-        Ok(Some(!lives))
-    }
-
     /// Removes a field; a hash without fields goes. True: it was there.
     pub fn hash_remove(&mut self, key: &Key<'_>, field: &[u8]) -> Result<bool, Refused> {
+        self.hash_take(key, field, false).map_err(Unmade::refused)
+    }
+
+    /// The same for whoever has not looked at the key: it counts as use if `touch`.
+    pub fn hash_take(&mut self, key: &Key<'_>, field: &[u8], touch: bool) -> Result<bool, Unmade> {
         let now = self.now.unix_ms;
-        let (removed, empty) = match self.held(key) {
-            Held::Nothing => return Ok(false),
-            Held::Grown(handle) => {
-                // A look first: what changes nothing leaves the version as it is.
-                if self.heap.get(handle).table().get(field).is_none() {
-                    return Ok(false);
-                }
-                self.edit(key, handle, |table| (table.remove(field, now), table.is_empty()))
-            }
-            Held::Small => {
-                let bytes = self.small(key);
-                let (compact, end) = (Compact::new(bytes, true), bytes.len());
-                let (run, head, count) = (compact.run(), compact.head_bytes(), compact.count());
-                let Some(place) = run.find(&Packed::new(field)) else { return Ok(false) };
-                let lives = is_live(run.deadline_ms(place), now);
-                if count > 1 {
-                    let remove = place.end - place.start;
-                    let bytes =
-                        self.splice(key, end, Splice { at: head + place.start, remove, insert: 0 })?;
-                    set_count(bytes, count - 1);
-                }
-                (lives, count == 1)
-            }
-        };
-        if empty {
-            self.drop_empty(key);
+        let Shard { store, heap, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else { return Ok(false) };
+        let found = item.item();
+        if found.kind() != Kind::Hash {
+            return Err(Unmade::WrongKind);
         }
-        Ok(removed)
+        if found.is_heap() {
+            // A look first: what changes nothing leaves the version as it is.
+            if heap.get(handle_of(&found)).table().get(field).is_none() {
+                return Ok(false);
+            }
+            let (removed, empty) = change_grown(&mut item, heap, now, |structure| {
+                let table = structure.table_mut();
+                (table.remove(field, now), table.is_empty())
+            });
+            if empty {
+                item.remove(now);
+                self.collect_dropped();
+            }
+            return Ok(removed);
+        }
+        let compact = Compact::new(found.value(), true);
+        let (run, head, count) = (compact.run(), compact.head_bytes(), compact.count());
+        let Some(place) = run.find(&Packed::new(field)) else { return Ok(false) };
+        let lives = is_live(run.deadline_ms(place), now);
+        if count == 1 {
+            item.remove(now);
+        } else {
+            let bytes = item.splice(head + place.start, place.end - place.start, 0, now)?;
+            set_count(bytes, count - 1);
+        }
+        Ok(lives)
     }
 
     /// Sets when a field dies; 0: never. A time that has passed is for the caller to see. False: it is not there.
@@ -167,7 +207,7 @@ impl Shard {
                     self.make_dying(key)?;
                 }
                 let bytes = self.small(key);
-                let (compact, end) = (Compact::new(bytes, true), bytes.len());
+                let compact = Compact::new(bytes, true);
                 let head = compact.head_bytes();
                 let Some(place) = live_place(&compact, field, now) else { return Ok(false) };
                 let prefix = NewEntry::deadline(deadline_ms);
@@ -176,7 +216,7 @@ impl Shard {
                     remove: place.field - place.start,
                     insert: prefix.len(),
                 };
-                let bytes = self.splice(key, end, splice)?;
+                let bytes = self.splice(key, splice)?;
                 bytes[splice.at..splice.at + splice.insert].copy_from_slice(prefix.as_bytes());
                 self.lower_due(key, deadline_ms);
                 Ok(true)
@@ -187,13 +227,13 @@ impl Shard {
     /// Gives a small hash the form whose entries may have deadlines.
     fn make_dying(&mut self, key: &Key<'_>) -> Result<(), Refused> {
         let bytes = self.small(key);
-        let (compact, end) = (Compact::new(bytes, true), bytes.len());
+        let compact = Compact::new(bytes, true);
         if compact.form() == DYING {
             return Ok(());
         }
         let head = compact.head_bytes();
         let longer = Builder::new(true).finish().len() - head;
-        let bytes = self.splice(key, end, Splice { at: head, remove: 0, insert: longer })?;
+        let bytes = self.splice(key, Splice { at: head, remove: 0, insert: longer })?;
         bytes[0] = DYING;
         set_due_ms(bytes, DEADLINE_MS_MAX);
         Ok(())
@@ -309,6 +349,16 @@ impl Shard {
         }
         self.note_due(key, due_ms);
     }
+}
+
+/// A field and its value may be in a small hash.
+fn is_short(field: &[u8], value: &[u8], limits: &Limits) -> bool {
+    field.len().max(value.len()) <= limits.hash_value_bytes
+}
+
+/// Room to be asked for before a field is set in a grown hash.
+fn entry_room(field: &[u8], value: &[u8]) -> usize {
+    64 + block_bytes(field.len() + value.len())
 }
 
 /// Where the live entry of a field lies.

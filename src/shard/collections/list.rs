@@ -3,10 +3,12 @@
 //! A small list is its head (`data::entries`, without deadlines) and a run of elements that are walked from both ends;
 //! a grown one is a [`List`]. Indexes here are from the left, and there: what clients mean by theirs is their command's.
 
+use super::heap::Heap;
 use super::{
-    Builder, Compact, Held, Key, Kind, Meta, Packed, Payload, Shard, Structure, WrongKind, handle_of,
+    Builder, Compact, Held, Item, Key, Kind, Meta, Packed, Payload, Shard, Structure, Unmade, WrongKind,
+    change_grown, handle_of,
 };
-use crate::data::entries::{Splice, set_count};
+use crate::data::entries::{HEAD_BYTES, Splice, set_count, write_head};
 use crate::data::list::run::{Run, entry_bytes, write};
 use crate::data::list::{End, Fill, List};
 use crate::data::packed::{Element, read};
@@ -17,6 +19,9 @@ const FREED_AT_ONCE_BLOCKS: usize = 64;
 
 /// What a new structure takes besides its elements, at most: for asking whether there is room.
 const STRUCTURE_BYTES: usize = 256;
+
+/// What an element takes besides its bytes, at most: its tag and length, and the length behind it.
+const ELEMENT_BYTES: usize = 10;
 
 /// A list, to be read, in whatever form it is.
 #[derive(Clone, Copy)]
@@ -136,12 +141,10 @@ impl Shard {
     pub fn read_list(&mut self, key: &Key<'_>, touch: bool) -> Result<Option<ListView<'_>>, WrongKind> {
         self.before_read(key);
         let now = self.now.unix_ms;
-        let count = match self.store.peek(key, now) {
-            Some(_) => &mut self.traffic.hits,
-            None => &mut self.traffic.misses,
-        };
+        let found = if touch { self.store.get(key, now) } else { self.store.peek(key, now) };
+        let count = if found.is_some() { &mut self.traffic.hits } else { &mut self.traffic.misses };
         *count += 1;
-        self.find_list(key, touch)
+        found.map(|item| view(&self.heap, &item)).transpose()
     }
 
     /// The list that a writing command is about to change; no hit and no miss.
@@ -149,12 +152,7 @@ impl Shard {
     pub fn find_list(&mut self, key: &Key<'_>, touch: bool) -> Result<Option<ListView<'_>>, WrongKind> {
         let now = self.now.unix_ms;
         let found = if touch { self.store.get(key, now) } else { self.store.peek(key, now) };
-        match found {
-            None => Ok(None),
-            Some(item) if item.kind() != Kind::List => Err(WrongKind),
-            Some(item) if item.is_heap() => Ok(Some(ListView::Grown(self.heap.get(handle_of(&item)).list()))),
-            Some(item) => Ok(Some(ListView::of_bytes(item.value()))),
-        }
+        found.map(|item| view(&self.heap, &item)).transpose()
     }
 
     /// Adds elements at an end, one after the other. How many there are then. All of them or none.
@@ -164,47 +162,129 @@ impl Shard {
         end: End,
         elements: impl Iterator<Item = &'e [u8]> + Clone,
     ) -> Result<usize, Refused> {
-        let fill = self.limits.list;
-        let (mut bytes, mut count) = (0, 0);
-        for element in elements.clone() {
-            bytes += entry_bytes(&Packed::new(element));
-            count += 1;
-        }
-        let handle = match self.held(key) {
-            Held::Grown(handle) => {
-                self.make_room(key, bytes + bytes / 8 + STRUCTURE_BYTES)?;
-                handle
-            }
-            Held::Nothing => {
-                let meta = Meta { kind: Kind::List, ..Meta::default() };
-                if fill.allows(bytes, count) {
-                    let mut run = vec![0; bytes];
-                    write_all(&mut run, end, elements);
-                    self.store.put(key, &Builder::of_run(&run, count), &meta, self.now.unix_ms)?;
-                    return Ok(count);
-                }
-                self.make_room(key, bytes + bytes / 8 + STRUCTURE_BYTES)?;
-                self.install_held(key, Structure::List(List::default()), &meta)?
-            }
-            Held::Small => {
-                let value = self.small(key);
-                let small = Compact::new(value, false);
-                let (head, before, old) = (small.head_bytes(), value.len(), small.count());
-                if fill.allows(before - head + bytes, old + count) {
-                    let at = if end == End::Front { head } else { before };
-                    let value = self.splice(key, before, Splice { at, remove: 0, insert: bytes })?;
-                    write_all(&mut value[at..at + bytes], end, elements);
-                    set_count(value, old + count);
-                    return Ok(old + count);
-                }
-                self.make_room(key, before + bytes + bytes / 8 + 2 * STRUCTURE_BYTES)?;
-                self.list_grow(key)?
-            }
+        self.list_extend(key, end, elements, false, false).map_err(Unmade::refused)
+    }
+
+    /// The same for whoever has not looked at the key: it counts as use if `touch`. 0: there is no list, and it `must_be`.
+    pub fn list_extend<'e>(
+        &mut self,
+        key: &Key<'_>,
+        end: End,
+        elements: impl Iterator<Item = &'e [u8]> + Clone,
+        must_be: bool,
+        touch: bool,
+    ) -> Result<usize, Unmade> {
+        self.shed_for_growth();
+        let (fill, now) = (self.limits.list, self.now.unix_ms);
+        let Shard { store, heap, has_room, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else {
+            return if must_be { Ok(0) } else { Ok(self.list_found(key, end, elements)?) };
         };
-        Ok(self.edit_list(key, handle, |list| {
-            elements.for_each(|element| list.push(end, &Packed::new(element), fill));
-            list.len()
-        }))
+        let found = item.item();
+        if found.kind() != Kind::List {
+            return Err(Unmade::WrongKind);
+        }
+        if found.is_heap() {
+            if !*has_room {
+                item.make_room(room_for(elements.clone()), now)?;
+            }
+            return Ok(change_grown(&mut item, heap, now, |structure| {
+                push_all(structure.list_mut(), end, elements, fill)
+            }));
+        }
+        let value = found.value();
+        let small = Compact::new(value, false);
+        let (head, before, old) = (small.head_bytes(), value.len(), small.count());
+        let (bytes, count) = packed(elements.clone());
+        if fill.allows(before - head + bytes, old + count) {
+            let at = if end == End::Front { head } else { before };
+            let value = item.splice(at, 0, bytes, now)?;
+            write_all(&mut value[at..at + bytes], end, elements);
+            set_count(value, old + count);
+            return Ok(old + count);
+        }
+        self.make_room(key, before + bytes + bytes / 8 + 2 * STRUCTURE_BYTES)?;
+        let handle = self.list_grow(key)?;
+        Ok(self.edit_list(key, handle, |list| push_all(list, end, elements, fill)))
+    }
+
+    /// A new list of these elements.
+    fn list_found<'e>(
+        &mut self,
+        key: &Key<'_>,
+        end: End,
+        elements: impl Iterator<Item = &'e [u8]> + Clone,
+    ) -> Result<usize, Refused> {
+        let fill = self.limits.list;
+        let (bytes, count) = packed(elements.clone());
+        let meta = Meta { kind: Kind::List, ..Meta::default() };
+        if fill.allows(bytes, count) {
+            let value = self.store.reserve(key, HEAD_BYTES + bytes, &meta, self.now.unix_ms)?;
+            let (head, run) = value.split_at_mut(HEAD_BYTES);
+            write_head(head, count);
+            write_all(run, end, elements);
+            return Ok(count);
+        }
+        self.make_room(key, bytes + bytes / 8 + STRUCTURE_BYTES)?;
+        let handle = self.install_held(key, Structure::List(List::default()), &meta)?;
+        Ok(self.edit_list(key, handle, |list| push_all(list, end, elements, fill)))
+    }
+
+    /// Takes up to so many elements from an end; a list without elements goes. Before they go `show` is given the list
+    /// and how many they are. `None`: there is no list.
+    pub fn list_pop(
+        &mut self,
+        key: &Key<'_>,
+        end: End,
+        most: usize,
+        touch: bool,
+        show: impl FnOnce(&ListView<'_>, usize),
+    ) -> Result<Option<usize>, Unmade> {
+        let (fill, now) = (self.limits.list, self.now.unix_ms);
+        let Shard { store, heap, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else { return Ok(None) };
+        let list = view(heap, &item.item()).map_err(|WrongKind| Unmade::WrongKind)?;
+        let len = list.len();
+        let taken = most.min(len);
+        show(&list, taken);
+        if taken == 0 {
+            return Ok(Some(0));
+        }
+        if taken == len {
+            item.remove(now);
+            self.collect_dropped();
+            return Ok(Some(taken));
+        }
+        match list {
+            ListView::Small { run, .. } => {
+                let head = item.item().value().len() - run.0.len();
+                let (at, remove) = match end {
+                    End::Front => (head, run.start_at(taken, len)),
+                    End::Back => {
+                        let start = run.start_at(len - taken, len);
+                        (head + start, run.0.len() - start)
+                    }
+                };
+                set_count(item.splice(at, remove, 0, now)?, len - taken);
+            }
+            ListView::Grown(_) => {
+                let gone = change_grown(&mut item, heap, now, |structure| {
+                    structure.list_mut().cut(end, taken, fill)
+                });
+                gone.into_iter().for_each(|gone| self.list_leave(gone));
+            }
+        }
+        Ok(Some(taken))
+    }
+
+    /// Frees what a list has given up, in slices if it is much.
+    fn list_leave(&mut self, gone: List) {
+        if gone.blocks() > FREED_AT_ONCE_BLOCKS {
+            let gone = Structure::List(gone);
+            self.store.charge(gone.bytes() as i64);
+            self.heap.leave(gone);
+            self.count_heap();
+        }
     }
 
     /// Removes elements from both ends; a list without elements goes.
@@ -219,7 +299,7 @@ impl Shard {
                     self.drop_empty(key);
                     return Ok(());
                 }
-                let (before, head) = (value.len(), value.len() - run.0.len());
+                let head = value.len() - run.0.len();
                 let from = run.start_at(front, count);
                 let to = run.start_at(count - back, count);
                 if front > 0 && back > 0 {
@@ -228,7 +308,7 @@ impl Shard {
                 }
                 let (at, remove) = if front > 0 { (head, from) } else { (head + to, run.0.len() - to) };
                 if remove > 0 {
-                    let value = self.splice(key, before, Splice { at, remove, insert: 0 })?;
+                    let value = self.splice(key, Splice { at, remove, insert: 0 })?;
                     set_count(value, count - front - back);
                 }
             }
@@ -239,12 +319,7 @@ impl Shard {
                     return Ok(());
                 }
                 let gone = self.edit_list(key, handle, |list| list.keep(front, len - front - back, fill));
-                if gone.blocks() > FREED_AT_ONCE_BLOCKS {
-                    let gone = Structure::List(gone);
-                    self.store.charge(gone.bytes() as i64);
-                    self.heap.leave(gone);
-                    self.count_heap();
-                }
+                gone.into_iter().for_each(|gone| self.list_leave(gone));
             }
         }
         Ok(())
@@ -284,7 +359,7 @@ impl Shard {
                 let remove = if replace { run.end_of(at) - at } else { 0 };
                 let entries = count + usize::from(!replace);
                 if fill.allows(run.0.len() - remove + insert, entries) {
-                    let value = self.splice(key, before, Splice { at: head + at, remove, insert })?;
+                    let value = self.splice(key, Splice { at: head + at, remove, insert })?;
                     write(element, &mut value[head + at..]);
                     set_count(value, entries);
                     return Ok(());
@@ -363,6 +438,37 @@ impl Shard {
     fn edit_list<R>(&mut self, key: &Key<'_>, handle: u64, change: impl FnOnce(&mut List) -> R) -> R {
         self.edit_structure(key, handle, |structure| change(structure.list_mut()))
     }
+}
+
+#[inline]
+fn view<'a>(heap: &'a Heap, item: &Item<'a>) -> Result<ListView<'a>, WrongKind> {
+    if item.kind() != Kind::List {
+        return Err(WrongKind);
+    }
+    if item.is_heap() {
+        return Ok(ListView::Grown(heap.get(handle_of(item)).list()));
+    }
+    Ok(ListView::of_bytes(item.value()))
+}
+
+/// Bytes that elements take in a run, and how many they are.
+fn packed<'e>(elements: impl Iterator<Item = &'e [u8]>) -> (usize, usize) {
+    elements.fold((0, 0), |(bytes, count), element| (bytes + entry_bytes(&Packed::new(element)), count + 1))
+}
+
+/// Room to be asked for before elements are added to a grown list: more than they take.
+fn room_for<'e>(elements: impl Iterator<Item = &'e [u8]>) -> u64 {
+    let bytes: usize = elements.map(|element| element.len() + ELEMENT_BYTES).sum();
+    (bytes + bytes / 8 + STRUCTURE_BYTES) as u64
+}
+
+/// Adds elements at an end, one after the other. How many there are then.
+#[inline]
+fn push_all<'e>(list: &mut List, end: End, elements: impl Iterator<Item = &'e [u8]>, fill: Fill) -> usize {
+    for element in elements {
+        list.push(end, &Packed::new(element), fill);
+    }
+    list.len()
 }
 
 /// Writes elements that are added at an end one after the other: those at the front come to lie in reverse.

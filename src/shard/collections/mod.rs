@@ -38,7 +38,7 @@ use crate::data::packed::{Element, Packed};
 use crate::data::table::Table;
 use crate::text::{Digits, parse_i64};
 use heap::{Heap, Structure};
-use slabs::{Policy, Refused};
+use slabs::{Occupied, Policy, Refused};
 use std::sync::Arc;
 
 /// Blocks of structures without an item that are freed in one slice of background work: a tenth of a millisecond.
@@ -99,6 +99,31 @@ impl Default for Limits {
 /// The key holds another kind of value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongKind;
+
+/// Why a collection was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmade {
+    /// The key holds another kind of value.
+    WrongKind,
+    /// The store has no room.
+    Refused(Refused),
+}
+
+impl Unmade {
+    /// For those who have looked at the item's kind.
+    fn refused(self) -> Refused {
+        match self {
+            Unmade::Refused(refused) => refused,
+            Unmade::WrongKind => unreachable!("the item's kind was looked at before"),
+        }
+    }
+}
+
+impl From<Refused> for Unmade {
+    fn from(refused: Refused) -> Unmade {
+        Unmade::Refused(refused)
+    }
+}
 
 /// A whole value that is not in an item: taken from one, or to become one.
 #[derive(Clone, Debug, PartialEq)]
@@ -564,25 +589,12 @@ impl Shard {
         Ok(())
     }
 
-    /// Makes room in the value of a small collection, which has `before` bytes, or takes some out. The whole value;
-    /// what was inserted is the caller's to write. A value that gets shorter is never refused, unless somebody reads it from where it is.
-    pub(super) fn splice(
-        &mut self,
-        key: &Key<'_>,
-        before: usize,
-        splice: Splice,
-    ) -> Result<&mut [u8], Refused> {
+    /// Makes room in the value of a small collection, or takes some out. The whole value; what was inserted is the
+    /// caller's to write. A value that gets shorter is never refused, unless somebody reads it from where it is.
+    pub(super) fn splice(&mut self, key: &Key<'_>, splice: Splice) -> Result<&mut [u8], Refused> {
         let now = self.now.unix_ms;
-        let after = splice.apply_len(before);
-        if after < before {
-            let value = self.store.value_mut(key, now).ok_or(Refused::NoMemory)?;
-            splice.move_tail(value, before);
-        }
-        let value = self.store.resize(key, after, now)?.expect("the item was there just now");
-        if after >= before {
-            splice.move_tail(value, before);
-        }
-        Ok(value)
+        let item = self.store.occupied(key, now, false).expect("the item was there just now");
+        item.splice(splice.at, splice.remove, splice.insert, now)
     }
 
     /// Changes a grown hash or set, counts what it takes now, and gives its item a new version.
@@ -606,6 +618,14 @@ impl Shard {
             value.copy_from_slice(&handle_value(handle, after));
         }
         result
+    }
+
+    /// Frees some of what has gone, before a collection grows.
+    #[inline]
+    fn shed_for_growth(&mut self) {
+        if self.heap.is_leaving() {
+            self.shed_structures(BLOCKS_PER_CHANGE);
+        }
     }
 
     /// Removes the key of a collection that has become empty.
@@ -661,9 +681,7 @@ impl Shard {
         if self.has_room {
             return Ok(());
         }
-        if self.heap.is_leaving() {
-            self.shed_structures(BLOCKS_PER_CHANGE);
-        }
+        self.shed_for_growth();
         self.store.make_room_beside(key, bytes as u64, self.now.unix_ms)
     }
 
@@ -717,6 +735,27 @@ impl Shard {
     }
 }
 
+/// Changes the grown collection of an item, counts what it takes now, and gives the item a new version.
+#[inline]
+fn change_grown<R>(
+    item: &mut Occupied<'_, '_>,
+    heap: &mut Heap,
+    now_ms: u64,
+    change: impl FnOnce(&mut Structure) -> R,
+) -> R {
+    let handle = handle_of(&item.item());
+    let before = heap.get(handle).bytes();
+    let structure = heap.get_mut(handle);
+    let result = change(structure);
+    let after = structure.bytes();
+    item.charge(after as i64 - before as i64);
+    if let Some(value) = item.value_mut(now_ms) {
+        value.copy_from_slice(&handle_value(handle, after));
+    }
+    result
+}
+
+#[inline]
 fn handle_value(handle: u64, bytes: usize) -> [u8; HANDLE_BYTES] {
     let mut value = [0; HANDLE_BYTES];
     value[..8].copy_from_slice(&handle.to_ne_bytes());

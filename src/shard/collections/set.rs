@@ -1,9 +1,10 @@
 //! Changes of sets: members that come and go. The caller has looked at the item's kind.
 
 use super::{
-    Builder, COMPACT_ENTRIES_MAX, Compact, Held, Ints, Key, Kind, Meta, NewEntry, Packed, Shard, Splice,
+    Builder, COMPACT_ENTRIES_MAX, Compact, Held, Ints, Key, Kind, Limits, Meta, NewEntry, Packed, Shard,
+    Splice, Unmade, change_grown, handle_of,
 };
-use crate::data::entries::set_count;
+use crate::data::entries::{Place, set_count};
 use crate::data::ints::{self, Add};
 use crate::data::packed::Element;
 use crate::data::table::block_bytes;
@@ -13,28 +14,63 @@ use slabs::Refused;
 impl Shard {
     /// Adds a member. True: it is new.
     pub fn set_add(&mut self, key: &Key<'_>, member: &[u8]) -> Result<bool, Refused> {
-        let handle = match self.held(key) {
-            Held::Nothing => match self.set_of_one(member) {
-                Some(bytes) => {
-                    let meta = Meta { kind: Kind::Set, ..Meta::default() };
-                    self.store.put(key, &bytes, &meta, self.now.unix_ms)?;
-                    return Ok(true);
-                }
-                None => self.found_grown(key, Kind::Set)?,
-            },
-            Held::Small => match self.small_add(key, member)? {
-                Some(new) => return Ok(new),
-                None => self.grow(key, Kind::Set)?,
-            },
-            Held::Grown(handle) => handle,
-        };
-        if self.heap.get(handle).table().contains(member) {
-            return Ok(false);
+        self.set_extend(key, member, false).map_err(Unmade::refused)
+    }
+
+    /// The same for whoever has not looked at the key: it counts as use if `touch`.
+    pub fn set_extend(&mut self, key: &Key<'_>, member: &[u8], touch: bool) -> Result<bool, Unmade> {
+        self.shed_for_growth();
+        let now = self.now.unix_ms;
+        let Shard { store, heap, limits, has_room, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else { return Ok(self.set_found(key, member)?) };
+        let found = item.item();
+        if found.kind() != Kind::Set {
+            return Err(Unmade::WrongKind);
         }
-        if let Err(refused) = self.make_room(key, 64 + block_bytes(member.len())) {
-            if self.heap.get(handle).table().is_empty() {
-                self.drop_empty(key);
+        if found.is_heap() {
+            let Some(absent) = heap.get(handle_of(&found)).table().absent(member) else { return Ok(false) };
+            if !*has_room {
+                item.make_room(member_room(member), now)?;
             }
+            change_grown(&mut item, heap, now, |structure| structure.table_mut().insert_absent(&absent));
+            return Ok(true);
+        }
+        let small = match small_add(found.value(), member, limits) {
+            Small::Present => return Ok(false),
+            Small::Insert(splice, number) => {
+                let value = item.splice(splice.at, splice.remove, splice.insert, now)?;
+                ints::store(value[0], number, &mut value[splice.at..]);
+                return Ok(true);
+            }
+            Small::Push(entry, count) => {
+                let end = found.value().len();
+                let value = item.splice(end, 0, entry.len(), now)?;
+                entry.write(&mut value[end..]);
+                set_count(value, count + 1);
+                return Ok(true);
+            }
+            other => other,
+        };
+        if let Small::Anew(bytes) = small {
+            self.rewrite(key, &bytes)?;
+            return Ok(true);
+        }
+        let handle = self.grow(key, Kind::Set)?;
+        self.make_room(key, member_room(member) as usize)?;
+        self.edit(key, handle, |table| table.insert(member, b"", Some(0), 0));
+        Ok(true)
+    }
+
+    /// A new set of one member.
+    fn set_found(&mut self, key: &Key<'_>, member: &[u8]) -> Result<bool, Refused> {
+        if let Some(bytes) = self.set_of_one(member) {
+            let meta = Meta { kind: Kind::Set, ..Meta::default() };
+            self.store.put(key, &bytes, &meta, self.now.unix_ms)?;
+            return Ok(true);
+        }
+        let handle = self.found_grown(key, Kind::Set)?;
+        if let Err(refused) = self.make_room(key, member_room(member) as usize) {
+            self.drop_empty(key);
             return Err(refused);
         }
         Ok(self.edit(key, handle, |table| table.insert(member, b"", Some(0), 0)))
@@ -54,106 +90,57 @@ impl Shard {
         Some(builder.finish())
     }
 
-    /// Adds to a small set; `None`: it has to grow first.
-    fn small_add(&mut self, key: &Key<'_>, member: &[u8]) -> Result<Option<bool>, Refused> {
-        let bytes = self.small(key);
-        let end = bytes.len();
-        if ints::is_form(bytes[0]) {
-            let set = Ints::new(bytes);
-            let Some(number) = parse_i64(member) else { return self.leave_ints(key, member) };
-            let add = set.add(number);
-            if add != Add::Present && set.count() >= self.limits.set_ints {
-                return Ok(None);
-            }
-            match add {
-                Add::Present => return Ok(Some(false)),
-                Add::At(splice) => {
-                    let bytes = self.splice(key, end, splice)?;
-                    ints::store(bytes[0], number, &mut bytes[splice.at..]);
-                }
-                Add::Wider => {
-                    let wider = set.widened(number);
-                    self.rewrite(key, &wider)?;
-                }
-            }
-            return Ok(Some(true));
-        }
-        let compact = Compact::new(bytes, false);
-        let count = compact.count();
-        let packed = Packed::new(member);
-        if compact.run().find(&packed).is_some() {
-            return Ok(Some(false));
-        }
-        let limits = &self.limits;
-        if count >= limits.set_entries.min(COMPACT_ENTRIES_MAX) || member.len() > limits.set_value_bytes {
-            return Ok(None);
-        }
-        let entry = new_member(packed);
-        let bytes = self.splice(key, end, Splice { at: end, remove: 0, insert: entry.len() })?;
-        entry.write(&mut bytes[end..]);
-        set_count(bytes, count + 1);
-        Ok(Some(true))
-    }
-
-    /// Adds what is no integer to a set of integers: it becomes a run of entries if it is small enough for one.
-    fn leave_ints(&mut self, key: &Key<'_>, member: &[u8]) -> Result<Option<bool>, Refused> {
-        let set = Ints::new(self.small(key));
-        let limits = &self.limits;
-        if set.count() >= limits.set_entries.min(COMPACT_ENTRIES_MAX) || member.len() > limits.set_value_bytes
-        {
-            return Ok(None);
-        }
-        let mut builder = Builder::new(false);
-        set.iter().for_each(|number| builder.push(&new_member(Packed::int(number))));
-        builder.push(&new_member(Packed::new(member)));
-        self.rewrite(key, &builder.finish())?;
-        Ok(Some(true))
-    }
-
     /// Removes a member; a set without members goes. True: it was there.
     pub fn set_remove(&mut self, key: &Key<'_>, member: &[u8]) -> Result<bool, Refused> {
-        let empty = match self.held(key) {
-            Held::Nothing => return Ok(false),
-            Held::Grown(handle) => {
-                // A look first: what changes nothing leaves the version as it is.
-                if !self.heap.get(handle).table().contains(member) {
-                    return Ok(false);
-                }
-                self.edit(key, handle, |table| {
-                    table.remove(member, 0);
-                    table.is_empty()
-                })
+        self.set_take(key, member, false).map_err(Unmade::refused)
+    }
+
+    /// The same for whoever has not looked at the key: it counts as use if `touch`.
+    pub fn set_take(&mut self, key: &Key<'_>, member: &[u8], touch: bool) -> Result<bool, Unmade> {
+        let now = self.now.unix_ms;
+        let Shard { store, heap, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else { return Ok(false) };
+        let found = item.item();
+        if found.kind() != Kind::Set {
+            return Err(Unmade::WrongKind);
+        }
+        if found.is_heap() {
+            // A look first: what changes nothing leaves the version as it is.
+            if !heap.get(handle_of(&found)).table().contains(member) {
+                return Ok(false);
             }
-            Held::Small => {
-                let bytes = self.small(key);
-                let end = bytes.len();
-                let (splice, left) = if ints::is_form(bytes[0]) {
-                    let set = Ints::new(bytes);
-                    let splice = parse_i64(member).and_then(|number| set.remove(number));
-                    (splice, set.count() - 1)
-                } else {
-                    let compact = Compact::new(bytes, false);
-                    let (head, left) = (compact.head_bytes(), compact.count() - 1);
-                    let place = compact.run().find(&Packed::new(member));
-                    let taken_out = |place: crate::data::entries::Place| Splice {
-                        at: head + place.start,
-                        remove: place.end - place.start,
-                        insert: 0,
-                    };
-                    (place.map(taken_out), left)
-                };
-                let Some(splice) = splice else { return Ok(false) };
-                if left > 0 {
-                    let bytes = self.splice(key, end, splice)?;
-                    if !ints::is_form(bytes[0]) {
-                        set_count(bytes, left);
-                    }
-                }
-                left == 0
+            let empty = change_grown(&mut item, heap, now, |structure| {
+                let table = structure.table_mut();
+                table.remove(member, 0);
+                table.is_empty()
+            });
+            if empty {
+                item.remove(now);
+                self.collect_dropped();
             }
+            return Ok(true);
+        }
+        let bytes = found.value();
+        let of_ints = ints::is_form(bytes[0]);
+        let (splice, left) = if of_ints {
+            let set = Ints::new(bytes);
+            (parse_i64(member).and_then(|number| set.remove(number)), set.count() - 1)
+        } else {
+            let compact = Compact::new(bytes, false);
+            let place = compact.run().find(&Packed::new(member));
+            let at = |start: usize| compact.head_bytes() + start;
+            let taken_out =
+                |place: Place| Splice { at: at(place.start), remove: place.end - place.start, insert: 0 };
+            (place.map(taken_out), compact.count() - 1)
         };
-        if empty {
-            self.drop_empty(key);
+        let Some(Splice { at, remove, .. }) = splice else { return Ok(false) };
+        if left == 0 {
+            item.remove(now);
+            return Ok(true);
+        }
+        let bytes = item.splice(at, remove, 0, now)?;
+        if !of_ints {
+            set_count(bytes, left);
         }
         Ok(true)
     }
@@ -188,6 +175,64 @@ impl Shard {
         self.set_remove(key, &member)?;
         Ok(Some(member))
     }
+}
+
+/// What adding a member makes of a small set.
+enum Small<'m> {
+    /// Nothing: it has the member.
+    Present,
+    /// An integer more among others.
+    Insert(Splice, i64),
+    /// An entry more behind so many.
+    Push(NewEntry<'m>, usize),
+    /// Other bytes.
+    Anew(Vec<u8>),
+    /// A grown one.
+    Grown,
+}
+
+/// What becomes of the bytes of a small set to which a member is added.
+fn small_add<'m>(bytes: &[u8], member: &'m [u8], limits: &Limits) -> Small<'m> {
+    if ints::is_form(bytes[0]) {
+        let set = Ints::new(bytes);
+        let Some(number) = parse_i64(member) else { return leave_ints(&set, member, limits) };
+        return match set.add(number) {
+            Add::Present => Small::Present,
+            _ if set.count() >= limits.set_ints => Small::Grown,
+            Add::At(splice) => Small::Insert(splice, number),
+            Add::Wider => Small::Anew(set.widened(number)),
+        };
+    }
+    let compact = Compact::new(bytes, false);
+    let packed = Packed::new(member);
+    if compact.run().find(&packed).is_some() {
+        Small::Present
+    } else if takes_entry(compact.count(), member, limits) {
+        Small::Push(new_member(packed), compact.count())
+    } else {
+        Small::Grown
+    }
+}
+
+/// Adds what is no integer to a set of integers: it becomes a run of entries if it is small enough for one.
+fn leave_ints<'m>(set: &Ints<'_>, member: &[u8], limits: &Limits) -> Small<'m> {
+    if !takes_entry(set.count(), member, limits) {
+        return Small::Grown;
+    }
+    let mut builder = Builder::new(false);
+    set.iter().for_each(|number| builder.push(&new_member(Packed::int(number))));
+    builder.push(&new_member(Packed::new(member)));
+    Small::Anew(builder.finish())
+}
+
+/// A small set of so many members may have this one more.
+fn takes_entry(count: usize, member: &[u8], limits: &Limits) -> bool {
+    count < limits.set_entries.min(COMPACT_ENTRIES_MAX) && member.len() <= limits.set_value_bytes
+}
+
+/// Room to be asked for before a member is added to a grown set.
+fn member_room(member: &[u8]) -> u64 {
+    64 + block_bytes(member.len()) as u64
 }
 
 fn new_member(field: Packed<'_>) -> NewEntry<'_> {

@@ -9,9 +9,9 @@ mod tests;
 
 use super::{
     Builder, COMPACT_ENTRIES_MAX, Compact, Held, Key, Kind, Limits, Meta, Packed, Payload, Shard, Structure,
-    WrongKind, handle_of,
+    Unmade, WrongKind, change_grown, handle_of,
 };
-use crate::data::entries::{NewEntry, Splice, set_count};
+use crate::data::entries::{HEAD_BYTES, NewEntry, Place, Splice, set_count};
 use crate::data::packed::Element;
 use crate::data::sorted::small::{ScoreBytes, is_negative_zero, pack_score, push_entry};
 use crate::data::sorted::{Edge, Small, Sorted};
@@ -134,6 +134,33 @@ pub(super) fn of_run(hasher: &Hasher, run: &[u8]) -> Sorted {
     Sorted::of_small(hasher, &Small::of_run(run, 0))
 }
 
+/// So many members of a set are taken out one by one; more of them, and it is made anew of the others.
+fn few(count: usize, len: usize) -> bool {
+    count < ANEW_MIN || count < len - count
+}
+
+/// The bytes of a small set whose entry at `old` has become `new`, which belongs to the place `at` of the run.
+fn moved(value: &[u8], old: Place, at: usize, new: &NewEntry<'_>) -> Vec<u8> {
+    let run = &value[HEAD_BYTES..];
+    let mut anew = Vec::with_capacity(value.len() + new.len());
+    let (first, second) = (at.min(old.start), at.max(old.end));
+    anew.extend_from_slice(&value[..HEAD_BYTES + first]);
+    let put_new = |anew: &mut Vec<u8>| {
+        let start = anew.len();
+        anew.resize(start + new.len(), 0);
+        new.write(&mut anew[start..]);
+    };
+    if at <= old.start {
+        put_new(&mut anew);
+        anew.extend_from_slice(&run[at..old.start]);
+    } else {
+        anew.extend_from_slice(&run[old.end..at]);
+        put_new(&mut anew);
+    }
+    anew.extend_from_slice(&run[second..]);
+    anew
+}
+
 impl Shard {
     /// The sorted set of a reading command: counts a hit or a miss, and as use unless `touch` is false.
     #[inline]
@@ -162,31 +189,115 @@ impl Shard {
         member: &[u8],
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) -> Result<(Option<f64>, bool), Refused> {
-        let handle = match self.held(key) {
-            Held::Nothing => {
-                let Some(score) = decide(None) else { return Ok((None, false)) };
-                self.sorted_found(key, member, score)?;
-                return Ok((None, true));
-            }
-            Held::Small => {
-                let old = Small::of_item(self.small(key)).find(&Packed::new(member)).map(|found| found.1);
+        self.sorted_set(key, member, false, decide).map_err(Unmade::refused)
+    }
+
+    /// The same for whoever has not looked at the key: it counts as use if `touch`.
+    pub fn sorted_set(
+        &mut self,
+        key: &Key<'_>,
+        member: &[u8],
+        touch: bool,
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Result<(Option<f64>, bool), Unmade> {
+        self.shed_for_growth();
+        let now = self.now.unix_ms;
+        let Shard { store, heap, limits, has_room, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else {
+            let Some(score) = decide(None) else { return Ok((None, false)) };
+            self.sorted_found(key, member, score)?;
+            return Ok((None, true));
+        };
+        let set = view(heap, &item.item()).map_err(|WrongKind| Unmade::WrongKind)?;
+        let small = match set {
+            SortedView::Small(small) => small,
+            SortedView::Grown(sorted) => {
+                let known = sorted.look(member);
+                let old = known.score;
                 let Some(score) = decide(old).filter(|score| old != Some(*score)) else {
                     return Ok((old, false));
                 };
-                if !self.small_put(key, member, score, old.is_some())? {
-                    let handle = self.sorted_grow(key, member.len())?;
-                    self.edit_sorted(key, handle, |sorted| sorted.put(member, score));
+                if !*has_room {
+                    item.make_room((MEMBER_BYTES + block_bytes(member.len())) as u64, now)?;
                 }
+                change_grown(&mut item, heap, now, |structure| {
+                    structure.sorted_mut().put_known(member, known, score);
+                });
                 return Ok((old, true));
             }
-            Held::Grown(handle) => handle,
         };
-        let known = self.heap.get(handle).sorted().look(member);
-        let old = known.score;
+        let packed = Packed::new(member);
+        let found = small.find(&packed);
+        let old = found.map(|found| found.1);
         let Some(score) = decide(old).filter(|score| old != Some(*score)) else { return Ok((old, false)) };
-        self.make_room(key, MEMBER_BYTES + block_bytes(member.len()))?;
-        self.edit_sorted(key, handle, |sorted| sorted.put_known(member, known, score));
-        Ok((old, true))
+        let mut bytes = ScoreBytes::default();
+        let new = NewEntry { field: packed, value: Some(pack_score(score, &mut bytes)), deadline_ms: 0 };
+        let (_, at) = small.before(&Edge::Entry { score, member, behind: false });
+        if let Some((place, _)) = found {
+            let anew = moved(item.item().value(), place, at, &new);
+            self.rewrite(key, &anew)?;
+            return Ok((old, true));
+        }
+        let count = small.len();
+        if limits.sorted_fits(count + 1) && member.len() <= limits.sorted_value_bytes {
+            let at = HEAD_BYTES + at;
+            let value = item.splice(at, 0, new.len(), now)?;
+            new.write(&mut value[at..]);
+            set_count(value, count + 1);
+            return Ok((None, true));
+        }
+        let handle = self.sorted_grow(key, member.len())?;
+        self.edit_sorted(key, handle, |sorted| sorted.put(member, score));
+        Ok((None, true))
+    }
+
+    /// Takes up to so many members with the lowest scores, or with the highest, out of a set; a set without members goes.
+    /// Before they go `show` is given the set and how many they are. `None`: there is no set.
+    pub fn sorted_pop(
+        &mut self,
+        key: &Key<'_>,
+        max: bool,
+        most: usize,
+        touch: bool,
+        show: impl FnOnce(&SortedView<'_>, usize),
+    ) -> Result<Option<usize>, Unmade> {
+        let now = self.now.unix_ms;
+        let Shard { store, heap, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else { return Ok(None) };
+        let set = view(heap, &item.item()).map_err(|WrongKind| Unmade::WrongKind)?;
+        let len = set.len();
+        let taken = most.min(len);
+        show(&set, taken);
+        if taken == 0 {
+            return Ok(Some(0));
+        }
+        if taken == len {
+            item.remove(now);
+            self.collect_dropped();
+            return Ok(Some(taken));
+        }
+        let rank = if max { len - taken } else { 0 };
+        match set {
+            SortedView::Small(small) => {
+                let (start, end) = (small.offset(rank), small.offset(rank + taken));
+                let value = item.splice(HEAD_BYTES + start, end - start, 0, now)?;
+                set_count(value, len - taken);
+            }
+            SortedView::Grown(_) if few(taken, len) => {
+                change_grown(&mut item, heap, now, |structure| {
+                    let sorted = structure.sorted_mut();
+                    sorted.remove_range(rank, taken);
+                    if !max {
+                        sorted.fetch_first();
+                    }
+                });
+            }
+            SortedView::Grown(_) => {
+                let handle = handle_of(&item.item());
+                self.sorted_keep(key, handle, rank, taken);
+            }
+        }
+        Ok(Some(taken))
     }
 
     /// A new set of one member.
@@ -204,71 +315,43 @@ impl Shard {
         Ok(())
     }
 
-    /// Puts a member into a small set, or changes its score. False: the set has to grow first.
-    fn small_put(&mut self, key: &Key<'_>, member: &[u8], score: f64, there: bool) -> Result<bool, Refused> {
-        let mut bytes = ScoreBytes::default();
-        let new = entry(member, score, &mut bytes);
-        let value = self.small(key);
-        let compact = Compact::new(value, true);
-        let (before, head, count) = (value.len(), compact.head_bytes(), compact.count());
-        let small = Small::of_item(value);
-        let (_, at) = small.before(&Edge::Entry { score, member, behind: false });
-        if there {
-            let (old, _) = small.find(&new.field).expect("it was there just now");
-            let run = &value[head..];
-            let mut rest = Vec::with_capacity(before + new.len());
-            let (first, second) = (at.min(old.start), at.max(old.end));
-            rest.extend_from_slice(&value[..head + first]);
-            let put_new = |rest: &mut Vec<u8>| {
-                let start = rest.len();
-                rest.resize(start + new.len(), 0);
-                new.write(&mut rest[start..]);
-            };
-            if at <= old.start {
-                put_new(&mut rest);
-                rest.extend_from_slice(&run[at..old.start]);
-            } else {
-                rest.extend_from_slice(&run[old.end..at]);
-                put_new(&mut rest);
-            }
-            rest.extend_from_slice(&run[second..]);
-            self.rewrite(key, &rest)?;
-            return Ok(true);
-        }
-        if !self.limits.sorted_fits(count + 1) || member.len() > self.limits.sorted_value_bytes {
-            return Ok(false);
-        }
-        let at = head + at;
-        let value = self.splice(key, before, Splice { at, remove: 0, insert: new.len() })?;
-        new.write(&mut value[at..]);
-        set_count(value, count + 1);
-        Ok(true)
-    }
-
     /// Removes a member; a set without members goes. True: it was there.
     pub fn sorted_remove(&mut self, key: &Key<'_>, member: &[u8]) -> Result<bool, Refused> {
-        let empty = match self.held(key) {
-            Held::Nothing => return Ok(false),
-            Held::Small => {
-                let small = Small::of_item(self.small(key));
+        self.sorted_take(key, member, false).map_err(Unmade::refused)
+    }
+
+    /// The same for whoever has not looked at the key: it counts as use if `touch`.
+    pub fn sorted_take(&mut self, key: &Key<'_>, member: &[u8], touch: bool) -> Result<bool, Unmade> {
+        let now = self.now.unix_ms;
+        let Shard { store, heap, .. } = self;
+        let Some(mut item) = store.occupied(key, now, touch) else { return Ok(false) };
+        match view(heap, &item.item()).map_err(|WrongKind| Unmade::WrongKind)? {
+            SortedView::Small(small) => {
                 let Some((place, _)) = small.find(&Packed::new(member)) else { return Ok(false) };
-                self.small_cut(key, place.start, place.end, 1)?;
-                return Ok(true);
+                let left = small.len() - 1;
+                if left == 0 {
+                    item.remove(now);
+                } else {
+                    let remove = place.end - place.start;
+                    set_count(item.splice(HEAD_BYTES + place.start, remove, 0, now)?, left);
+                }
             }
-            Held::Grown(handle) => {
+            SortedView::Grown(sorted) => {
                 // A look first: what changes nothing leaves the version as it is.
-                let known = self.heap.get(handle).sorted().look(member);
+                let known = sorted.look(member);
                 if known.score.is_none() {
                     return Ok(false);
                 }
-                self.edit_sorted(key, handle, |sorted| {
+                let empty = change_grown(&mut item, heap, now, |structure| {
+                    let sorted = structure.sorted_mut();
                     sorted.remove_known(member, known);
                     sorted.is_empty()
-                })
+                });
+                if empty {
+                    item.remove(now);
+                    self.collect_dropped();
+                }
             }
-        };
-        if empty {
-            self.drop_empty(key);
         }
         Ok(true)
     }
@@ -290,7 +373,7 @@ impl Shard {
         let len = self.heap.get(handle).sorted().len();
         if count >= len {
             self.drop_empty(key);
-        } else if count < ANEW_MIN || count < len - count {
+        } else if few(count, len) {
             self.edit_sorted(key, handle, |sorted| sorted.remove_range(rank, count));
         } else {
             self.sorted_keep(key, handle, rank, count);
@@ -320,12 +403,12 @@ impl Shard {
     fn small_cut(&mut self, key: &Key<'_>, start: usize, end: usize, count: usize) -> Result<(), Refused> {
         let value = self.small(key);
         let compact = Compact::new(value, true);
-        let (before, head, old) = (value.len(), compact.head_bytes(), compact.count());
+        let (head, old) = (compact.head_bytes(), compact.count());
         if count >= old {
             self.drop_empty(key);
             return Ok(());
         }
-        let value = self.splice(key, before, Splice { at: head + start, remove: end - start, insert: 0 })?;
+        let value = self.splice(key, Splice { at: head + start, remove: end - start, insert: 0 })?;
         set_count(value, old - count);
         Ok(())
     }
