@@ -15,4 +15,9 @@ impl Now {
     pub fn unix_secs(self) -> u64 {
         self.unix_ms / 1000
     }
+
+    /// Whole milliseconds of the clock that never steps.
+    pub fn mono_ms(self) -> u64 {
+        self.mono_us / 1000
+    }
 }

@@ -62,7 +62,7 @@
 //!
 //! | layer | modules | knows |
 //! |---|---|---|
-//! | 0 | `slabs` (workspace crate) | memory only: no I/O, no clock, no threads |
+//! | 0 | `slabs` (workspace crate), `atomic` | memory only: no I/O, no clock, no threads |
 //! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`], [`pieces`], [`seldom`] | plain values |
 //! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`acl`], [`tls`] (certificates, records), [`reactor`] | not each other |
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
@@ -105,6 +105,7 @@
 //! keys is told by the handlers ([`shard::events`]) and becomes messages at the end of the turn.
 
 pub mod acl;
+mod atomic;
 pub mod clock;
 pub mod command;
 pub mod config;

@@ -22,6 +22,10 @@ pub const OUTPUT_SOFT_BYTES: usize = 1 << 20;
 /// paused, so that a client's flood waits in its own socket.
 pub const INPUT_HELD_BYTES: usize = 256 << 10;
 
+/// Less of a request than this at a time does not count as activity for `timeout`: who drips a request, byte by byte, is as
+/// idle as who says nothing. A packet of the slowest network brings more.
+pub const ACTIVE_BYTES_MIN: usize = 256;
+
 /// A client whose replies have not moved for so long is looked at: whether the peer takes any of them is known by two
 /// looks at the socket. Rarer than this would tell a slow reader late from one that does not read.
 pub const READER_LOOK_MS: u64 = 1_000;
@@ -94,6 +98,10 @@ pub const BUFFER_SHARE: u64 = 16;
 /// But at least this much, so that a small cache serves some clients with large values.
 pub const BUFFERS_BYTES_MIN: u64 = 16 << 20;
 
+/// What io_uring may receive into at once, on top: this fraction of its core's maxmemory, in between what a core starts with and
+/// has use for (`reactor::Options`). Receives that find no room wait for the turn's end.
+pub const RECEIVE_SHARE: u64 = 64;
+
 /// A core that has not turned for less than this may just have nothing to do: with `hz 1` it turns once a second.
 pub const CORE_SILENCE: Duration = Duration::from_millis(2_500);
 
@@ -110,9 +118,13 @@ pub const POOLED_BUFFER_BYTES_MAX: usize = 256 << 10;
 /// Bytes of buffers for reuse that an idle core keeps: beyond, a quarter of the buffers goes with each housekeeping.
 pub const POOLED_BYTES_KEPT: usize = 1 << 20;
 
-/// When so much less is held than was, and a quarter of the budget less, the allocator gives its free pages back. Closer
-/// bounds would have it look through all that is free again and again.
-pub const GIVE_BACK_BYTES_MIN: u64 = 16 << 20;
+/// When so much less of the allocator's memory is held than was, and a sixteenth of the budget less, it gives its free pages
+/// back. Closer bounds would have it look through all that is free again and again; wider ones let what is free, and counted
+/// by nobody, grow beyond the tenth that the process may take on top of its budget.
+pub const GIVE_BACK_BYTES_MIN: u64 = 4 << 20;
+
+/// See [`GIVE_BACK_BYTES_MIN`].
+pub const GIVE_BACK_SHARE: u64 = 16;
 
 /// Users in `--memcache_auth_file`. Each attempt compares with all of them; memcached takes eight.
 pub const USERS_MAX: usize = 1024;

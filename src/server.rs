@@ -3,7 +3,7 @@
 use crate::clock::Now;
 use crate::command::acl;
 use crate::core::{Core, DOOR_MEMCACHE, DOOR_RESP, DOOR_TLS_BIT, Mail};
-use crate::limits::MESH_RING_MAILS;
+use crate::limits::{MESH_RING_MAILS, RECEIVE_SHARE};
 use crate::logging::Log;
 use crate::mesh::Mesh;
 use crate::parameters::{Name, Parameters, bytes};
@@ -75,13 +75,13 @@ pub fn run(parameters: Parameters, log: Log) -> Result<(), String> {
     listeners.append(&mut given.listeners);
     let mut listeners = Some(listeners);
     let _pid_file = PidFile::write(&parameters)?;
-    raise_descriptor_limit(&parameters);
     let shared = Arc::new(Shared::new(parameters, cores, started, seeds));
     if let Some(users) = users {
         shared.set_memcache_users(users);
     }
     set_acl(&shared)?;
     shared.load_tls(started.unix_secs())?;
+    raise_descriptor_limit(&shared.parameters);
     announce(&shared, &given);
     let (ready, all_ready) = channel();
     let (mut threads, mut starts, mut feeds) = (Vec::new(), Vec::new(), Vec::new());
@@ -187,11 +187,20 @@ fn core(boot: Boot) -> Result<(), String> {
         "poll" => reactor::Choice::Poll,
         _ => reactor::Choice::Auto,
     };
-    match reactor::open(choice, &reactor::Options::default()) {
+    match reactor::open(choice, &driver_options(&boot.shared)) {
         Ok((Reactor::Uring(driver), way)) => turn(boot, driver, &way),
         Ok((Reactor::Poll(driver), way)) => turn(boot, driver, &way),
         Err(error) => fail(&boot, format!("--io {io}: {error}")),
     }
+}
+
+/// Sizes of a core's driver: with little memory there is less to receive into.
+fn driver_options(shared: &Shared) -> reactor::Options {
+    let default = reactor::Options::default();
+    let share = shared.parameters.maxmemory_bytes() / u64::from(shared.cores()) / RECEIVE_SHARE;
+    let buffers = share / u64::from(default.buffer_bytes);
+    let most = buffers.clamp(u64::from(default.buffers), u64::from(default.buffers_max));
+    reactor::Options { buffers_max: 1 << most.ilog2(), ..default }
 }
 
 /// Tells the one who waits for all cores that this one cannot start.

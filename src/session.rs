@@ -138,9 +138,9 @@ pub struct Session {
     pub tls: String,
     /// Descriptor number, for `CLIENT LIST`.
     pub fd: i32,
-    /// When it connected.
+    /// When it connected, by the clock that never steps (`Now::mono_ms`).
     pub created_ms: u64,
-    /// When its last request was read.
+    /// When its last request was read, by the same clock: a system clock that is set right makes nobody idle.
     pub active_ms: u64,
     /// Row of the last command, if any (`command::table`).
     pub last_row: Option<u16>,
@@ -181,7 +181,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A client that has just connected.
+    /// A client that has just connected, at `now_ms` of the clock that never steps.
     pub fn new(client_id: u64, door: Door, authenticated: bool, now_ms: u64) -> Session {
         Session {
             client_id,

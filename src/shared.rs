@@ -31,7 +31,7 @@ pub struct Shared {
     pub watchers: watchers::Watchers,
     /// What memcached's administrators have set.
     pub tuning: tuning::Tuning,
-    /// Clients' commands wait until then (`CLIENT PAUSE`), in Unix milliseconds; 0: no pause.
+    /// Clients' commands wait until then (`CLIENT PAUSE`), in milliseconds of the clock that never steps; 0: no pause.
     pub pause_until_ms: AtomicU64,
     /// The pause holds reads too.
     pub pause_all: AtomicBool,

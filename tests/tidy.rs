@@ -18,6 +18,7 @@ const UNSAFE_FILES: &[&str] = &[
     "slabs/src/item.rs",
     "slabs/src/item/view.rs",
     "slabs/src/large.rs",
+    "slabs/src/large/holders.rs",
     "slabs/src/page.rs",
     "slabs/src/pin.rs",
     "slabs/src/store/room.rs",
@@ -332,6 +333,28 @@ fn methods_with<'a>(source: &'a Source, text: &str) -> Vec<&'a str> {
         }
     }
     methods
+}
+
+/// Each line of the list of faults has tests, which bear its number (`test_07_...`), and each test there bears one.
+#[test]
+fn every_fault_has_a_test() {
+    let list = fs::read_to_string(root().join("tests/fault/FAULTS.md")).expect("the list of faults is there");
+    let number = |text: &str| text.get(..2)?.parse::<usize>().ok();
+    let numbers: Vec<usize> = list.lines().filter_map(|line| line.split_once(". ")?.0.parse().ok()).collect();
+    assert_eq!(numbers, (1..=27).collect::<Vec<_>>(), "FAULTS.md");
+    let mut complaints = Vec::new();
+    let mut tested = [false; 28];
+    for source in sources(&["tests/fault"], "py") {
+        for (line, code) in source.code() {
+            let Some(name) = code.strip_prefix("def test_") else { continue };
+            match number(name).filter(|number| numbers.contains(number)) {
+                Some(number) => tested[number] = true,
+                None => complaints.push(format!("{}:{line}: bears no number of FAULTS.md", source.path)),
+            }
+        }
+    }
+    complaints.extend(numbers.iter().filter(|n| !tested[**n]).map(|n| format!("fault {n} has no test")));
+    nothing_wrong(complaints);
 }
 
 /// What the environment says comes in by the configuration, whose names are those of the table, and by what a service

@@ -8,26 +8,22 @@
 //!
 //! The C allocator is called directly, because it says how many bytes a block really takes.
 
+mod holders;
+
 use crate::spare::Spares;
+use holders::Holders;
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 /// What the allocator keeps before a block.
 const BLOCK_HEADER_BYTES: u64 = 8;
 
 /// What stands before a blob's bytes.
-#[repr(C)]
-struct Head {
-    holders: AtomicU32,
-    /// Where its bytes are counted once the store has left it to others (an `Arc`, given away); null before.
-    left_to: AtomicPtr<AtomicU64>,
-}
-
-const HEAD_BYTES: usize = size_of::<Head>();
+const HEAD_BYTES: usize = size_of::<Holders>();
 
 /// Most bytes of a block that are taken before any of what it is for has come, so that a lying length costs little: a
 /// value of a MiB, which is memcached's usual limit, with the request around it.
@@ -115,10 +111,10 @@ pub fn give_back_freed_memory() {
     }
 }
 
-fn head<'a>(blob: *mut u8) -> &'a Head {
+fn head<'a>(blob: *mut u8) -> &'a Holders {
     // SAFETY: `blob` came from `take` or `resize` and has a holder, on whose behalf this is called: its head is
     // there, initialised and aligned as the allocator aligns, and it is only changed through atomics.
-    unsafe { &*blob.sub(HEAD_BYTES).cast::<Head>() }
+    unsafe { &*blob.sub(HEAD_BYTES).cast::<Holders>() }
 }
 
 /// A blob of at least `bytes` with one holder, or `None` if the process has no more.
@@ -148,9 +144,8 @@ pub(crate) fn take(bytes: usize) -> Option<*mut u8> {
 ///
 /// There is room for it before `blob`, aligned for any type, and nobody looks at it.
 unsafe fn write_head(blob: *mut u8) {
-    let head = Head { holders: AtomicU32::new(1), left_to: AtomicPtr::default() };
     // SAFETY: the caller's promise.
-    unsafe { blob.sub(HEAD_BYTES).cast::<Head>().write(head) };
+    unsafe { blob.sub(HEAD_BYTES).cast::<Holders>().write(Holders::one()) };
 }
 
 /// Gives a blob that nobody holds back to the allocator.
@@ -172,20 +167,13 @@ pub(crate) fn resize(blob: *mut u8, bytes: usize) -> Option<*mut u8> {
 /// Whether others than the caller hold the blob: then it must not be written.
 #[inline]
 pub(crate) fn is_shared(blob: *mut u8) -> bool {
-    // What the others read is read before this; new holders come only from the one who asks.
-    head(blob).holders.load(Ordering::Acquire) > 1
+    head(blob).is_shared()
 }
 
 /// One holder less; the last frees the blob.
 pub(crate) fn give_back(blob: *mut u8) {
-    if head(blob).holders.fetch_sub(1, Ordering::AcqRel) > 1 {
+    if !head(blob).less(|| charged_bytes(blob)) {
         return;
-    }
-    let counter = head(blob).left_to.load(Ordering::Relaxed);
-    if !counter.is_null() {
-        // SAFETY: it came from `Arc::into_raw` in `leave`, and is taken back here alone: only one holder is the last.
-        let counter = unsafe { Arc::from_raw(counter.cast_const()) };
-        counter.fetch_sub(charged_bytes(blob), Ordering::Relaxed);
     }
     let bytes = usable_bytes(blob);
     let kept = bytes >= SPARE_BYTES_MIN
@@ -204,11 +192,7 @@ pub(crate) fn give_back(blob: *mut u8) {
 
 /// The store lets go. If others hold the blob still, its bytes are counted in `left` until the last of them lets go.
 pub(crate) fn leave(blob: *mut u8, left: &Arc<AtomicU64>) {
-    if is_shared(blob) {
-        // Before letting go: whoever is the last finds it.
-        left.fetch_add(charged_bytes(blob), Ordering::Relaxed);
-        head(blob).left_to.store(Arc::into_raw(left.clone()).cast_mut(), Ordering::Relaxed);
-    }
+    head(blob).leave(|| charged_bytes(blob), left);
     give_back(blob);
 }
 
@@ -245,7 +229,7 @@ impl Lent {
     /// The bytes from `start` on of a blob that the caller holds. They must have been written.
     pub(crate) fn of(blob: *mut u8, start: usize, len: usize) -> Lent {
         debug_assert!(start + len <= usable_bytes(blob));
-        head(blob).holders.fetch_add(1, Ordering::Relaxed);
+        head(blob).more();
         Lent { blob: NonNull::new(blob).expect("a blob"), start: start as u32, len: len as u32 }
     }
 
@@ -284,11 +268,7 @@ impl Lent {
     /// Of what the blob takes, the share of each of those who hold it, if the store has let go of it; else 0, as the
     /// store counts it.
     pub fn share_bytes(&self) -> u64 {
-        let head = head(self.blob());
-        if head.left_to.load(Ordering::Relaxed).is_null() {
-            return 0;
-        }
-        self.charged_bytes() / u64::from(head.holders.load(Ordering::Relaxed).max(1))
+        head(self.blob()).sharers().map_or(0, |sharers| self.charged_bytes() / u64::from(sharers))
     }
 }
 
@@ -443,6 +423,7 @@ impl std::fmt::Debug for Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::Ordering;
 
     #[test]
     fn a_blob_lives_as_long_as_its_last_holder_and_is_counted_meanwhile() {

@@ -12,6 +12,7 @@
 //! | `page` | pages, free chunks, handles | what items are worth |
 //! | `item` | the bytes of an item | where it is |
 //! | `index` | buckets of tags and handles | keys |
+//! | `atomic` | what several threads share of a blob | blobs |
 //! | `large` | blobs of the process allocator | why they are wanted |
 //! | `pin` | values somebody reads | whose they are |
 //! | `evict` | who has to go | how anybody goes |
@@ -77,6 +78,7 @@
 //! | 1,000,000 keys due among 4,000,000 others (slices of at most 0.13 ms) | 0.2 s of one core | 2 s |
 
 mod arena;
+mod atomic;
 mod class;
 mod evict;
 mod hash;

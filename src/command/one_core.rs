@@ -69,7 +69,7 @@ impl Cores {
     /// A client more on a core; it speaks from now on. Returns its id.
     pub fn connect(&mut self, core: usize) -> u64 {
         let client_id = self.shared.client_id();
-        let mut session = Session::new(client_id, Door::Resp, false, self.now.unix_ms);
+        let mut session = Session::new(client_id, Door::Resp, false, self.now.mono_ms());
         session.log_out(self.shared.acl.users().default_user());
         session.peer = format!("127.0.0.1:{}", 40_000 + client_id);
         session.local = "127.0.0.1:6379".into();

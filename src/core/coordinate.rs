@@ -270,7 +270,7 @@ impl Core {
         // A client that has left meanwhile has a stand-in: what it selected decides what the rest does.
         let mut gone = Sessions::default();
         if !here {
-            let mut session = Session::new(client.asker.client_id, Door::Resp, true, self.now.unix_ms);
+            let mut session = Session::new(client.asker.client_id, Door::Resp, true, self.now.mono_ms());
             (session.db, session.proto, session.no_touch) =
                 (client.asker.db, client.asker.proto, !client.touch);
             session.user = user.clone();

@@ -4,7 +4,7 @@ use super::access::{SHUT_MEMCACHE, SHUT_RESP};
 use super::blocking::Ending;
 use super::{Core, DOOR_MEMCACHE, DOOR_TLS_BIT};
 use crate::connection::{Closing, Connection, Held, Hold};
-use crate::limits::{INPUT_HELD_BYTES, OUTPUT_SOFT_BYTES};
+use crate::limits::{ACTIVE_BYTES_MIN, INPUT_HELD_BYTES, OUTPUT_SOFT_BYTES};
 use crate::metrics::Counter;
 use crate::protocol::Proto;
 use crate::protocol::binary::{Header, Status};
@@ -56,6 +56,9 @@ impl Events for Core {
         self.metrics().add(Counter::BytesIn, bytes as u64);
         if let Some(session) = self.sessions.get_mut(id) {
             session.bytes_in += bytes as u64;
+            if bytes >= ACTIVE_BYTES_MIN {
+                session.active_ms = self.now.mono_ms();
+            }
         }
         self.mark_dirty(id);
         let connection = &mut self.connections[id as usize];
@@ -192,6 +195,9 @@ impl Core {
         self.metrics().add(Counter::BytesIn, bytes.len() as u64);
         if let Some(session) = self.sessions.get_mut(id) {
             session.bytes_in += bytes.len() as u64;
+            if bytes.len() >= ACTIVE_BYTES_MIN {
+                session.active_ms = self.now.mono_ms();
+            }
         }
         let connection = &mut self.connections[id as usize];
         debug_assert!(

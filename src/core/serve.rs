@@ -448,7 +448,9 @@ impl Core {
         }
         if let Some(session) = self.sessions.get_mut(id) {
             session.commands += served;
-            session.active_ms = self.now.unix_ms;
+            if served > 0 {
+                session.active_ms = self.now.mono_ms();
+            }
             session.last_row = last_row.or(session.last_row);
         }
         stopped_at

@@ -6,8 +6,8 @@ use crate::command::{Command, flag};
 use crate::connection::{Closing, Connection, Hold, Parser};
 use crate::data::list::Fill;
 use crate::limits::{
-    BUFFER_SHARE, BUFFERS_BYTES_MIN, GIVE_BACK_BYTES_MIN, INPUT_SHARE, INPUTS_BYTES_MIN, READER_LOOK_MS,
-    READY_ROUNDS_MAX, SPARE_BYTES_MAX, SPARE_SHARE, STALLED_LEAVER_MS, STALLED_READER_MS,
+    BUFFER_SHARE, BUFFERS_BYTES_MIN, GIVE_BACK_BYTES_MIN, GIVE_BACK_SHARE, INPUT_SHARE, INPUTS_BYTES_MIN,
+    READER_LOOK_MS, READY_ROUNDS_MAX, SPARE_BYTES_MAX, SPARE_SHARE, STALLED_LEAVER_MS, STALLED_READER_MS,
 };
 use crate::metrics::{Counter, Metrics};
 use crate::parameters::Name;
@@ -71,7 +71,7 @@ pub(super) struct Timers {
     busy: bool,
     /// Where the walk over idle connections stands.
     walk: usize,
-    /// The most that was held since the allocator gave free pages back.
+    /// The most of the allocator's memory that was held since it gave free pages back.
     most_bytes: u64,
 }
 
@@ -248,8 +248,8 @@ impl Core {
         if self.shared.parameters.changes() != self.parameters_seen {
             self.read_parameters();
         }
-        let until = self.shared.pause_until_ms.load(Ordering::Relaxed);
-        self.pause = if until <= self.now.unix_ms {
+        let until = self.shared.pause_until_ms.load(Ordering::Acquire);
+        self.pause = if until <= self.now.mono_ms() {
             Pause::No
         } else if self.shared.pause_all.load(Ordering::Relaxed) {
             Pause::All
@@ -324,14 +324,16 @@ impl Core {
             self.timers.rest = true;
             let ledger = self.shard.store.ledger();
             let total = ledger.total();
+            // Pages and the index come from the kernel and go back to it by themselves.
+            let allocated = total - ledger.pages - ledger.index;
             let peak = self.metrics().get(Counter::PeakBytes);
             self.metrics().set(Counter::PeakBytes, peak.max(total));
-            // After a flush, under a lower limit, or when very many have expired.
-            self.timers.most_bytes = self.timers.most_bytes.max(total);
-            let much = (ledger.budget / 4).max(GIVE_BACK_BYTES_MIN);
-            if !left && total + much < self.timers.most_bytes {
+            // After a flush, under a lower limit, when very many have expired, or when pages have taken the place of large values.
+            self.timers.most_bytes = self.timers.most_bytes.max(allocated);
+            let much = (ledger.budget / GIVE_BACK_SHARE).max(GIVE_BACK_BYTES_MIN);
+            if !left && allocated + much < self.timers.most_bytes {
                 slabs::give_back_freed_memory();
-                self.timers.most_bytes = total;
+                self.timers.most_bytes = allocated;
             }
         }
     }
@@ -351,7 +353,7 @@ impl Core {
             let Some(session) = self.sessions.get_mut(id as SessionId) else { continue };
             session.query_bytes = connection.input_bytes().min(u32::MAX as usize) as u32;
             session.output_bytes = connection.unsent_bytes().min(u32::MAX as usize) as u32;
-            let idle_ms = self.now.unix_ms.saturating_sub(session.active_ms);
+            let idle_ms = self.now.mono_ms().saturating_sub(session.active_ms);
             if idle_ms > 1000 {
                 connection.rest();
                 self.buffers.recount(connection);
@@ -369,7 +371,10 @@ impl Core {
                 || session.monitor
                 || session.watches != 0
                 || matches!(connection.hold, Hold::Dump | Hold::Blocked);
-            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !listens;
+            // Who reads a long reply is not idle meanwhile; whether it does is looked at now and then.
+            let unmoved_ms = self.now.mono_us.saturating_sub(connection.moved_us) / 1000;
+            let reads = connection.sending && unmoved_ms <= timeout_ms.max(2 * READER_LOOK_MS);
+            let timed_out = timeout_ms > 0 && idle_ms > timeout_ms && !listens && !reads;
             let timed_out =
                 timed_out || self.dawdles(id as SessionId, idle_ms) || self.shakes_too_long(id as SessionId);
             if timed_out && self.connections[id].closing < Closing::Now {
@@ -483,7 +488,7 @@ impl Core {
             let http = self.shared.parameters.number(Name::HttpAdminConsole) != 0;
             let (door, parser) = doors(door, http);
             let client_id = self.shared.client_id();
-            let mut session = Session::new(client_id, door, false, self.now.unix_ms);
+            let mut session = Session::new(client_id, door, false, self.now.mono_ms());
             match door {
                 Door::Resp => session.log_out(self.users.default_user()),
                 Door::Memcache => session.authenticated = !self.shared.asks_memcache_users(),

@@ -271,7 +271,7 @@ impl Core {
     #[cold]
     pub(super) fn close_reason(&self, id: SessionId) -> &'static str {
         let timeout_ms = self.shared.parameters.number(crate::parameters::Name::Timeout) as u64 * 1000;
-        let idle_ms = self.sessions.get(id).map_or(0, |s| self.now.unix_ms.saturating_sub(s.active_ms));
+        let idle_ms = self.sessions.get(id).map_or(0, |s| self.now.mono_ms().saturating_sub(s.active_ms));
         if timeout_ms > 0 && idle_ms > timeout_ms { "idle_timeout" } else { "normal" }
     }
 

@@ -6,11 +6,12 @@
 //! congested, and the core then reads no more from clients.
 
 pub mod parcel;
+mod sleep;
 
 use rtrb::{Consumer, Producer, RingBuffer};
+use sleep::Sleepers;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// One core's end of the mesh.
 pub struct Mesh<M> {
@@ -24,7 +25,7 @@ pub struct Mesh<M> {
     /// Some of it found its ring full at the last flush.
     congested: bool,
     /// Who sleeps, or is about to.
-    asleep: Arc<[AtomicBool]>,
+    asleep: Arc<Sleepers>,
     /// Where `receive` looks next, so that no sender is served before all others for ever.
     next: usize,
 }
@@ -32,7 +33,7 @@ pub struct Mesh<M> {
 impl<M> Mesh<M> {
     /// The ends for so many cores, each pair joined by rings of `mails_max`.
     pub fn connect(cores: usize, mails_max: usize) -> Vec<Mesh<M>> {
-        let asleep: Arc<[AtomicBool]> = (0..cores).map(|_| AtomicBool::new(false)).collect();
+        let asleep = Arc::new(Sleepers::new(cores));
         let mut ends: Vec<Mesh<M>> = (0..cores)
             .map(|index| Mesh {
                 index: index as u16,
@@ -94,12 +95,8 @@ impl<M> Mesh<M> {
                 self.unsent -= 1;
                 moved = true;
             }
-            if moved {
-                // Pairs with the fence in `may_sleep`: either it sees the mail, or we see it asleep.
-                fence(Ordering::SeqCst);
-                if self.asleep[to].swap(false, Ordering::Relaxed) {
-                    wake(to as u16);
-                }
+            if moved && self.asleep.must_wake(to as u16) {
+                wake(to as u16);
             }
         }
         before - self.unsent
@@ -139,22 +136,13 @@ impl<M> Mesh<M> {
     /// Says that this core is going to sleep, so that senders wake it. False if mail came meanwhile:
     /// then it must not sleep. `awake` ends it.
     pub fn may_sleep(&self) -> bool {
-        if self.from.len() == 1 {
-            return true;
-        }
-        self.asleep[self.index as usize].store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if self.has_mail() {
-            self.awake();
-            return false;
-        }
-        true
+        self.from.len() == 1 || self.asleep.may_sleep(self.index, || self.has_mail())
     }
 
     /// Says that this core is up and will look into its mail by itself.
     pub fn awake(&self) {
         if self.from.len() > 1 {
-            self.asleep[self.index as usize].store(false, Ordering::Relaxed);
+            self.asleep.is_up(self.index);
         }
     }
 }

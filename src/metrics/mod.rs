@@ -2,6 +2,7 @@
 //! read-modify-write. They are published before the turn's replies leave, so that a client that
 //! has its reply finds the request counted.
 
+mod cell;
 mod counter;
 mod histogram;
 mod pace;
@@ -10,6 +11,7 @@ pub use counter::Counter;
 pub use histogram::{BUCKETS, Histogram, bucket_end_us};
 pub use pace::PerSecond;
 
+use cell::{add, restart, since};
 use counter::GAUGES;
 use pace::{PACE_WINDOW_US, PACED, Pace};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -105,15 +107,6 @@ impl Default for Metrics {
             },
         }
     }
-}
-
-#[inline]
-fn add(cell: &AtomicU64, by: u64) {
-    cell.store(cell.load(Relaxed).wrapping_add(by), Relaxed);
-}
-
-fn since(cell: &AtomicU64, base: &AtomicU64) -> u64 {
-    cell.load(Relaxed).wrapping_sub(base.load(Relaxed))
 }
 
 impl Metrics {
@@ -217,21 +210,19 @@ impl Metrics {
 
     /// Lets every counter begin anew (`CONFIG RESETSTAT`). Any thread may.
     pub fn reset(&self) {
-        let restart = |cells: &[AtomicU64], base: &[AtomicU64]| {
-            for (cell, base) in cells.iter().zip(base) {
-                base.store(cell.load(Relaxed), Relaxed);
-            }
+        let restart_all = |cells: &[AtomicU64], base: &[AtomicU64]| {
+            cells.iter().zip(base).for_each(|(cell, base)| restart(cell, base));
         };
         for (place, (cell, base)) in self.counters.iter().zip(&self.base.counters).enumerate() {
             if !GAUGES.iter().any(|gauge| *gauge as usize == place) {
-                base.store(cell.load(Relaxed), Relaxed);
+                restart(cell, base);
             }
         }
-        restart(&self.calls, &self.base.calls);
-        restart(&self.spent_us, &self.base.spent_us);
-        restart(&self.failed, &self.base.failed);
-        restart(&self.rejected, &self.base.rejected);
-        restart(&self.errors, &self.base.errors);
+        restart_all(&self.calls, &self.base.calls);
+        restart_all(&self.spent_us, &self.base.spent_us);
+        restart_all(&self.failed, &self.base.failed);
+        restart_all(&self.rejected, &self.base.rejected);
+        restart_all(&self.errors, &self.base.errors);
     }
 
     /// Publishes a logical database's items and how many of them expire.

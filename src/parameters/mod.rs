@@ -9,6 +9,7 @@ pub mod bytes;
 pub mod events;
 pub mod foreign;
 pub mod kind;
+mod numbers;
 mod output_limits;
 pub mod quoted;
 pub mod rewrite;
@@ -19,9 +20,9 @@ pub use output_limits::OutputLimit;
 pub use table::{Name, Parameter, TABLE};
 
 use kind::{Kind, Value};
+use numbers::Numbers;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use table::{COUNT, EVICTION, NO_EVICTION, POLICIES};
 
@@ -60,9 +61,8 @@ impl Refusal {
 #[derive(Debug)]
 pub struct Parameters {
     host: Host,
-    numbers: [AtomicI64; COUNT],
+    numbers: Numbers<COUNT>,
     texts: Mutex<Vec<Vec<u8>>>,
-    changes: AtomicU64,
     /// The configuration file that was read at start, absolute.
     file: Option<PathBuf>,
     /// Users that it declares: where, and the words behind `user`.
@@ -81,9 +81,8 @@ impl Parameters {
     pub fn new(host: Host) -> Parameters {
         let parameters = Parameters {
             host,
-            numbers: [const { AtomicI64::new(0) }; COUNT],
+            numbers: Numbers::new(),
             texts: Mutex::new(vec![Vec::new(); COUNT]),
-            changes: AtomicU64::new(0),
             file: None,
             users: Vec::new(),
         };
@@ -188,7 +187,7 @@ impl Parameters {
         for (row, value) in values {
             self.apply(row, value);
         }
-        self.changes.fetch_add(1, Relaxed);
+        self.numbers.changed();
         Ok(())
     }
 
@@ -205,15 +204,15 @@ impl Parameters {
     fn apply(&self, row: &Parameter, value: Value) {
         match value {
             Value::Number(yes) if row.name == Name::CacheMode => {
-                let policy = &self.numbers[Name::MaxmemoryPolicy as usize];
-                let evicts = policy.load(Relaxed) != NO_EVICTION;
+                let policy = Name::MaxmemoryPolicy as usize;
+                let evicts = self.numbers.get(policy) != NO_EVICTION;
                 match (yes != 0, evicts) {
-                    (true, false) => policy.store(EVICTION, Relaxed),
-                    (false, true) => policy.store(NO_EVICTION, Relaxed),
+                    (true, false) => self.numbers.set(policy, EVICTION),
+                    (false, true) => self.numbers.set(policy, NO_EVICTION),
                     (true, true) | (false, false) => {}
                 }
             }
-            Value::Number(number) => self.numbers[row.name as usize].store(number, Relaxed),
+            Value::Number(number) => self.numbers.set(row.name as usize, number),
             Value::Text(text) => self.lock_texts()[row.name as usize] = text,
         }
     }
@@ -226,16 +225,16 @@ impl Parameters {
     /// Grows with every change; a core that remembers it sees whether it must look again.
     #[inline]
     pub fn changes(&self) -> u64 {
-        self.changes.load(Relaxed)
+        self.numbers.changes()
     }
 
     /// A parameter that is kept as a number: integers, bytes, booleans (0, 1), places in lists of words.
     #[inline]
     pub fn number(&self, name: Name) -> i64 {
         if name == Name::CacheMode {
-            return i64::from(self.numbers[Name::MaxmemoryPolicy as usize].load(Relaxed) != NO_EVICTION);
+            return i64::from(self.numbers.get(Name::MaxmemoryPolicy as usize) != NO_EVICTION);
         }
-        self.numbers[name as usize].load(Relaxed)
+        self.numbers.get(name as usize)
     }
 
     /// A parameter that is kept as text. Takes a lock: not for the hot path.

@@ -1,8 +1,11 @@
 //! Who watches what the cache does (memcached's `watch`): which topics anybody wants to hear of, so that nobody speaks
 //! where nobody listens.
 
+mod wanted;
+
 use crate::limits::WATCHERS_MAX;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use wanted::Wanted;
 
 /// Topics as bits.
 pub mod topic {
@@ -26,14 +29,10 @@ pub mod topic {
     pub const ITEMS: u16 = FETCHERS | MUTATIONS | DELETIONS | DETAIL | EVENTS;
 }
 
-const TOPICS: usize = 6;
-
 /// All watchers of the process.
 #[derive(Debug, Default)]
 pub struct Watchers {
-    /// Topics that somebody listens to.
-    mask: AtomicU32,
-    by_topic: [AtomicU32; TOPICS],
+    wanted: Wanted,
     count: AtomicU32,
     lines: AtomicU64,
     sent: AtomicU64,
@@ -44,7 +43,7 @@ impl Watchers {
     /// Topics that somebody listens to.
     #[inline]
     pub fn topics(&self) -> u16 {
-        self.mask.load(Relaxed) as u16
+        self.wanted.mask() as u16
     }
 
     /// A watcher more. False: there are as many as there may be.
@@ -53,44 +52,19 @@ impl Watchers {
             self.count.fetch_sub(1, Relaxed);
             return false;
         }
-        self.listen(topics);
+        self.wanted.listen(topics);
         true
     }
 
     /// A watcher less.
     pub fn leave(&self, topics: u16) {
         self.count.fetch_sub(1, Relaxed);
-        self.unlisten(topics);
+        self.wanted.unlisten(topics);
     }
 
     /// Whether prefixes are counted. Saying it again changes nothing.
     pub fn set_detail(&self, on: bool) {
-        if on {
-            self.mask.fetch_or(u32::from(topic::DETAIL), Relaxed);
-        } else {
-            self.mask.fetch_and(!u32::from(topic::DETAIL), Relaxed);
-        }
-    }
-
-    fn listen(&self, topics: u16) {
-        for (bit, count) in self.by_topic.iter().enumerate() {
-            if topics & 1 << bit != 0 {
-                count.fetch_add(1, Relaxed);
-            }
-        }
-        self.mask.fetch_or(u32::from(topics), Relaxed);
-    }
-
-    fn unlisten(&self, topics: u16) {
-        for (bit, count) in self.by_topic.iter().enumerate() {
-            if topics & 1 << bit != 0 && count.fetch_sub(1, Relaxed) == 1 {
-                self.mask.fetch_and(!(1 << bit), Relaxed);
-                // Another may have come in between.
-                if count.load(Relaxed) > 0 {
-                    self.mask.fetch_or(1 << bit, Relaxed);
-                }
-            }
-        }
+        self.wanted.set(u32::from(topic::DETAIL), on);
     }
 
     /// The number of a new line: lines of all cores have one order.

@@ -12,7 +12,7 @@ import pytest
 import resp
 import server
 from test_console import get
-from test_faults_resp import MIB, send_until_closed
+from rough import MIB, send_until_closed
 
 pytestmark = pytest.mark.larder_only
 

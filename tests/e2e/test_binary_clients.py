@@ -2,8 +2,10 @@
 
 import os
 import pathlib
+import struct
 import subprocess
 import sys
+import threading
 
 import bmemcached
 import pylibmc
@@ -166,3 +168,23 @@ def test_statistics_of_packets_are_those_of_lines(running):
             text += connection.recv(1 << 16)
     lines = [b"STAT %s %s" % (reply.key, reply.value) for reply in found[:-1]]
     assert lines == text.splitlines()[:-1]
+
+
+def test_a_counter_of_many_clients_loses_nothing(start):
+    running = start(threads=3)
+    extras = struct.pack(">QQI", 1, 1, 0)
+
+    def count():
+        with packets.Client(running.connect("memcache")) as client:
+            batch = b"".join(packets.request(0x15, b"n%d" % (n % 4), extras) for n in range(400))
+            client.socket.sendall(batch + packets.request(0x0A))
+            (last,) = client.read()
+            assert last.opcode == 0x0A
+
+    clients = [threading.Thread(target=count) for _ in range(8)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    with packets.Client(running.connect("memcache")) as client:
+        assert [client.ask(0x00, b"n%d" % n).value for n in range(4)] == [b"800"] * 4

@@ -5,7 +5,6 @@ import random
 import pytest
 
 import resp
-import server as servers
 
 OOM = b"OOM command not allowed when used memory > 'maxmemory'."
 ROUNDS = 300
@@ -83,17 +82,3 @@ def test_values_of_changing_sizes_leave_no_holes(start):
     assert running.process.rss_bytes() < used + (24 << 20)
     for client in clients:
         client.close()
-
-
-@pytest.mark.larder_only
-@pytest.mark.parametrize("emptied", [["CONFIG", "SET", "maxmemory", "16mb"], ["FLUSHALL"]])
-def test_memory_that_is_not_needed_any_more_is_the_systems(emptied, start):
-    running = start(threads=2, maxmemory="256mb", flags=["--maxclients", "100"])
-    with resp.Client(running.connect()) as client:
-        before = running.process.rss_bytes()
-        for number in range(0, 4000, 100):
-            commands = [["SET", f"value:{each}", bytes(20_000 + each * 10)] for each in range(number, number + 100)]
-            assert set(client.pipeline(commands)) == {b"OK"}
-        assert running.process.rss_bytes() - before > 120 << 20
-        assert client.call(*emptied) == b"OK"
-        servers.eventually("memory is given back", lambda: running.process.rss_bytes() - before < 60 << 20)

@@ -161,17 +161,40 @@ def test_a_stalled_large_request_holds_up_nobody_and_goes_on(build_server):
 
 
 @pytest.mark.larder_only
-@pytest.mark.parametrize("io", ["uring", "poll"])
-def test_blocks_of_changing_sizes_keep_the_process_within_its_bound(io, start):
-    if io == "uring" and not server.io_uring_permitted():
-        pytest.skip("io_uring is not permitted here")
-    running = start(threads=1, io=io, maxmemory="64mb")
-    dice = random.Random(9)
-    value = pattern(MIB)
-    with running.connect("resp") as client:
-        for batch in range(40):
-            asked = b"".join(command("SET", f"k{dice.randrange(300)}", value[: dice.randrange(40_000, MIB)]) for _ in range(20))
-            client.sendall(asked)
-            assert receive(client, 100) == b"+OK\r\n" * 20
-            # maxmemory, a tenth, and a base of 40 MiB.
-            assert running.process.rss_bytes() < (64 + 6 + 40) * MIB, batch
+@pytest.mark.parametrize("threads", [1, 3])
+def test_large_values_of_every_length_come_back_in_both_protocols(start, threads):
+    running = start(threads=threads, maxmemory="512mb", flags=["--item_size_max", "64mb"])
+    with resp.Client(running.connect()) as redis, running.connect("memcache") as memcache:
+        stream = memcache.makefile("rwb")
+        for length in (32_767, 32_768, 40_000, 65_536, MIB - 1, MIB, MIB + 1, 5 * MIB + 3, 9 * MIB):
+            value = (b"%d;" % length * (length // 3 + 1))[:length]
+            key = f"k{length}"
+            assert redis.call("SET", key, value, "EX", "1000") == b"OK"
+            assert 990 < redis.call("TTL", key) <= 1000
+            stream.write(b"get %s\r\n" % key.encode())
+            stream.flush()
+            assert stream.readline() == b"VALUE %s 0 %d\r\n" % (key.encode(), length)
+            assert stream.read(length + 2) == value + b"\r\n"
+            assert stream.readline() == b"END\r\n"
+            stream.write(b"set m%d 7 0 %d\r\n%s\r\n" % (length, length, value[::-1]))
+            stream.flush()
+            assert stream.readline() == b"STORED\r\n"
+            assert redis.call("GET", f"m{length}") == value[::-1]
+            assert redis.call("MGET", key, "absent", f"m{length}") == [value, None, value[::-1]]
+            assert redis.call("SET", key, value[::-1], "GET") == value
+            assert redis.call("APPEND", key, "tail") == length + 4
+            assert redis.call("GET", key) == value[::-1] + b"tail"
+            redis.call("DEL", key, f"m{length}")
+
+
+def test_large_values_whole_and_in_pieces(build_server):
+    value = bytes(range(256)) * (40 * 1024)
+    with resp.Client(build_server.connect()) as client, resp.Client(build_server.connect()) as slow:
+        assert client.call("SET", "big", value) == b"OK"
+        assert client.call("GET", "big") == value
+        request = resp.command("SET", "cut", value)
+        for at in range(0, len(request), 1_000_003):
+            slow.socket.sendall(request[at : at + 1_000_003])
+        assert slow.reply() == b"OK"
+        assert client.call("GETRANGE", "cut", 5_000_000, 5_000_999) == value[5_000_000:5_001_000]
+        assert client.call("STRLEN", "cut") == len(value)

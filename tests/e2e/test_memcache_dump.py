@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import server
-from test_faults_memcache import exchange
+from rough import exchange
 from test_memcache_stats import number, stats
 
 CLIENTS = 50

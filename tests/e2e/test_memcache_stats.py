@@ -3,7 +3,7 @@
 import pytest
 
 import server
-from test_faults_memcache import exchange
+from rough import exchange
 
 # What memcached shows and larder leaves out.
 LEFT_OUT = set()

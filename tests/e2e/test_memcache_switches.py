@@ -6,6 +6,7 @@ import pytest
 
 import packets
 import server
+from rough import exchange
 
 SWITCHES = {
     "letters": ["-F", "-X", "-W", "-D", "/"],
@@ -85,3 +86,21 @@ def test_a_delimiter_of_ones_own_counts_from_the_start(threads, start):
         for request in requests:
             answers = [sorted(ask(made, request).split(b"\r\n")) for made in (running, peer)]
             assert answers[0] == answers[1], request
+
+
+@pytest.mark.larder_only
+def test_shutdown_stops_the_server_where_that_is_enabled(start):
+    running = start(threads=3)
+    with running.connect("memcache") as client:
+        assert exchange(client, b"shutdown\r\n", b"\r\n") == b"SERVER_ERROR: shutdown not enabled\r\n"
+    with server.larder(threads=3, flags=["--enable_shutdown", "true"]) as running:
+        with running.connect("memcache") as client:
+            assert b"STAT shutdown_command yes\r\n" in exchange(client, b"stats settings\r\n", b"END\r\n")
+            assert exchange(client, b"shutdown x\r\n", b"\r\n") == b"CLIENT_ERROR invalid shutdown mode\r\n"
+            client.sendall(b"set k 0 0 1\r\nx\r\nshutdown graceful\r\n")
+            got = b""
+            while more := client.recv(1000):
+                got += more
+            assert got in (b"", b"STORED\r\n")
+        assert running.process.popen.wait(20) == 0
+        running.processes.clear()

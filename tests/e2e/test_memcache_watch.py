@@ -6,7 +6,7 @@ import pytest
 
 import packets
 import server
-from test_faults_memcache import exchange
+from rough import exchange
 from test_memcache_dump import slow_reader
 from test_memcache_stats import number, stats
 

@@ -44,8 +44,8 @@ impl Store {
     }
 
     /// Reclaims dead items, looking at no more than about `examine_max` entries (16 pages in which nothing is due cost
-    /// as much as one entry), and gives back a page of the memory that nothing needs. Once it has been round all pages and nothing was due, it says that nothing is pending: nothing was when that
-    /// round began, which may be calls ago.
+    /// as much as one entry), and gives back a page of the memory that nothing needs. Once it has been round all pages, nothing was due, and there is no
+    /// memory to give back, it says that nothing is pending: nothing was due when that round began, which may be calls ago.
     pub fn sweep(&mut self, now_ms: u64, examine_max: usize) -> SweepReport {
         self.unpin_released();
         // Giving memory back costs the kernel time, so it is done here and not where the last item of a page goes.
@@ -65,6 +65,7 @@ impl Store {
             if self.sweep.idle_pages >= pages {
                 self.sweep.idle_pages = 0;
                 self.counters.swept += report.examined;
+                report.pending = self.pages.has_many_spare();
                 return report;
             }
             let started = self.sweep.slot > 0;

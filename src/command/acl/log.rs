@@ -25,9 +25,8 @@ pub(super) fn note(
     username: &[u8],
     in_multi: bool,
 ) {
-    let now_ms = local.now.unix_ms;
     let mut client = Vec::new();
-    list::describe(session, Some(command), local.core, now_ms, &mut client);
+    list::describe(session, Some(command), local.core, local.now.mono_ms(), &mut client);
     client.truncate(client.trim_ascii_end().len());
     let cut = |text: &[u8]| text[..text.len().min(OBJECT_BYTES_MAX)].to_vec();
     let entry = Entry {
@@ -36,7 +35,7 @@ pub(super) fn note(
         in_multi,
         object: cut(object),
         username: cut(username),
-        time_ms: now_ms,
+        time_ms: local.now.unix_ms,
         client,
     };
     local.shared.acl.refused(entry, local.shared.parameters.number(Name::AcllogMaxLen) as usize);

@@ -22,7 +22,7 @@ pub(super) fn info(
     _: Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Outcome, Fault> {
-    let (core, now_ms) = (context.local.core, context.local.now.unix_ms);
+    let (core, now_ms) = (context.local.core, context.local.now.mono_ms());
     let mut line = Vec::new();
     describe(context.session(), Some("client|info"), core, now_ms, &mut line);
     reply.verbatim(*b"txt", &line);
@@ -99,7 +99,7 @@ fn ask(local: &mut Local<'_>, args: Args<'_>, asker: &Asker) -> Vec<u8> {
         if listed {
             let mut line = Vec::with_capacity(320);
             let running = (session.client_id == asker.client_id).then_some("client|list");
-            describe(session, running, local.core, local.now.unix_ms, &mut line);
+            describe(session, running, local.core, local.now.mono_ms(), &mut line);
             answer.number(session.client_id).bytes(&line);
         }
     }

@@ -8,10 +8,10 @@ pub(crate) mod list;
 mod pause;
 mod unblock;
 
+use super::keys::database;
 use super::{Command, Context, Effect, Fault, Handler, Keys, Outcome, SessionFn, flag};
 use crate::protocol::{Args, Proto, Reply};
 use crate::session::ReplyMode;
-use crate::text::parse_i64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Said before authentication, in scripts never.
@@ -98,13 +98,8 @@ fn echo(_: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Resul
 }
 
 fn select(context: &mut Context<'_, '_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Fault> {
-    // Redis reads the number as an int: what is larger is no integer, and not out of range.
-    let db = parse_i64(&args[1]).and_then(|db| i32::try_from(db).ok()).ok_or(Fault::NotInteger)?;
     let databases = context.local.shared.parameters.databases();
-    match u8::try_from(db) {
-        Ok(db) if db < databases => context.session().db = db,
-        _ => return Err(Fault::text("ERR DB index is out of range")),
-    }
+    context.session().db = database(&args[1], databases)?;
     reply.ok();
     Ok(Outcome::READ)
 }

@@ -24,8 +24,12 @@ pub(super) fn pause(
     };
     let ms = parse_i64(&args[2]).ok_or(Fault::text("ERR timeout is not an integer or out of range"))?;
     let ms = u64::try_from(ms).map_err(|_| Fault::text("ERR timeout is negative"))?;
-    let until = context.local.now.unix_ms.checked_add(ms).filter(|until| i64::try_from(*until).is_ok());
-    let until = until.ok_or(Fault::text("ERR timeout is out of range"))?;
+    let now = context.local.now;
+    // As Redis, which counts in Unix time; a pause is as long as it says though that clock is set meanwhile.
+    if now.unix_ms.checked_add(ms).is_none_or(|until| i64::try_from(until).is_err()) {
+        return Err(Fault::text("ERR timeout is out of range"));
+    }
+    let until = now.mono_ms() + ms;
     let shared = context.local.shared;
     shared.pause_all.store(all, Relaxed);
     shared.pause_until_ms.store(until, Release);

@@ -29,8 +29,8 @@ pub fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// The logical database that an argument of `COPY` or `MOVE` names.
-fn database(text: &[u8], databases: u8) -> Result<u8, Fault> {
+/// The logical database that an argument names.
+pub(in crate::command) fn database(text: &[u8], databases: u8) -> Result<u8, Fault> {
     let number = parse_i64(text).ok_or(Fault::NotInteger)?;
     if i32::try_from(number).is_err() {
         return Err(Fault::text("ERR value is out of range, value must between -2147483648 and 2147483647"));

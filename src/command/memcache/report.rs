@@ -239,7 +239,7 @@ pub(super) fn summed(parts: &[Vec<u8>], count: usize) -> Vec<u64> {
 
 /// Every connection of this core as lines.
 pub(super) fn connections(local: &Local<'_>, asker: &Asker) -> Vec<u8> {
-    let now_ms = local.now.unix_ms;
+    let now_ms = local.now.mono_ms();
     let mut names = String::new();
     lines(|reply| {
         for (_, session) in local.sessions.iter() {

@@ -1,12 +1,18 @@
-"""Options and fixtures of the end-to-end tests.
+"""Options and fixtures of the end-to-end tests and of the faults.
 
 `--target peer` runs the tests that have no larder of their own against Debian's redis-server and
 memcached: this is how a test is shown to be right before the server is blamed.
 """
 
+import pathlib
+import sys
+
 import pytest
 
-import server as servers
+# What the tests of both directories use.
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "e2e"))
+
+import server as servers  # noqa: E402
 
 
 def pytest_addoption(parser):
