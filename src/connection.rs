@@ -7,7 +7,7 @@
 
 mod secure;
 
-pub use secure::Secure;
+pub use secure::{Handing, Secure};
 
 use crate::limits::{
     HOPS_IN_FLIGHT_FIRST, HOPS_IN_FLIGHT_MAX, HOPS_IN_FLIGHT_MIN, OUTPUT_SOFT_BYTES, POOLED_BUFFER_BYTES_MAX,

@@ -49,7 +49,8 @@
 //!
 //! A TLS client's bytes pass [`tls::Stream`] on their way in and out (`core::secure`): records are opened before the first
 //! step above and replies are sealed after the last, a step of a send at a time. Handshakes wait in a queue of their own,
-//! which gets a bounded share of a busy core.
+//! which gets a bounded share of a busy core. Where the kernel can seal and open records, it is given the keys as soon as the
+//! connection rests (`core::offload`), which from there on is like one without TLS.
 //!
 //! Memory for data is held to `maxmemory`. Buffers are counted beside it (`core::buffers`) and have bounds of
 //! their own; beyond those the clients with the most waiting are closed, and nobody's keys are evicted.
@@ -63,7 +64,7 @@
 //! | layer | modules | knows |
 //! |---|---|---|
 //! | 0 | `slabs` (workspace crate), `atomic` | memory only: no I/O, no clock, no threads |
-//! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`], [`pieces`], [`seldom`] | plain values |
+//! | 1 | [`limits`], [`clock`], [`text`], [`version`], [`metrics`], [`parameters`], [`pieces`], [`secrets`], [`seldom`] | plain values |
 //! | 2 | [`protocol`], [`data`] (algorithms on values, structures of collections), [`users`], [`acl`], [`tls`] (certificates, records), [`reactor`] | not each other |
 //! | 3 | [`shared`], [`slowlog`], [`session`], [`shard`] | no sockets, no other shard |
 //! | 4 | [`command`] (a file per family, one table) | shard, session, protocol's values |
@@ -124,6 +125,7 @@ pub mod persist;
 pub mod pieces;
 pub mod protocol;
 pub mod reactor;
+pub mod secrets;
 pub mod seldom;
 pub mod server;
 pub mod service;

@@ -197,6 +197,21 @@ pub const TLS_RAW_BYTES: usize = 128 << 10;
 /// step costs more than the turn around it.
 pub const TLS_SEAL_BYTES: usize = 128 << 10;
 
+/// What rustls keeps of a connection, about: keys of both ways, the session's secrets, the client's certificate. It does not
+/// tell, so each is counted with so much.
+pub const TLS_STATE_BYTES: usize = 4 << 10;
+
+/// Turns within which a TLS client rests that is to be handed to the kernel: what is under way ends within two or three, unless
+/// it does not read. Meanwhile the core does not sleep.
+pub const TLS_HANDING_TURNS: u16 = 32;
+
+/// After so many tries it stays with the process.
+pub const TLS_HANDING_TRIES: u8 = 8;
+
+/// Bytes that the kernel seals or opens with one key of AES-GCM: those of 2^24 records of the longest kind, after which
+/// rustls changes keys, or ends a connection that cannot. The kernel does neither by itself, so such a connection ends.
+pub const TLS_KERNEL_BYTES_MAX: u64 = 1 << 38;
+
 /// A certificate file that is longer is none.
 pub const TLS_FILE_BYTES_MAX: u64 = 1 << 20;
 

@@ -13,6 +13,7 @@ use crate::service::Manager;
 use crate::service::sockets::{self, Given};
 use crate::shard::Shard;
 use crate::shared::Shared;
+use crate::tls;
 use crate::users::Users;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -80,6 +81,9 @@ pub fn run(parameters: Parameters, log: Log) -> Result<(), String> {
         shared.set_memcache_users(users);
     }
     set_acl(&shared)?;
+    if tls::is_wanted(&shared.parameters) {
+        shared.kernel_tls.get_or_init(reactor::try_records);
+    }
     shared.load_tls(started.unix_secs())?;
     raise_descriptor_limit(&shared.parameters);
     announce(&shared, &given);
@@ -438,6 +442,9 @@ fn announce(shared: &Shared, given: &Given) {
             0 => {}
             port => log::info!("{what} clients: port {port} on {bind}, with TLS"),
         }
+    }
+    if shared.tls.get().is_some() {
+        log::info!("TLS records are sealed and opened by the {}", shared.tls_by());
     }
     for (name, what) in [(Name::Unixsocket, "Redis"), (Name::MemcacheUnixsocket, "memcached")] {
         let path = parameters.text(name);

@@ -8,6 +8,7 @@ use crate::acl::Registry;
 use crate::clock::Now;
 use crate::metrics::Metrics;
 use crate::parameters::{Name, Parameters};
+use crate::secrets::Suites;
 use crate::tls::{self, Credentials};
 use crate::users::Users;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -49,6 +50,8 @@ pub struct Shared {
     pub acl: Registry,
     /// What TLS connections are served with.
     pub tls: Credentials,
+    /// What the kernel can seal and open of them, or why nothing; where that was tried.
+    pub kernel_tls: OnceLock<Result<Suites, String>>,
     /// Who may use memcached's protocols; `None`: everybody. Read when somebody connects or authenticates.
     memcache_users: RwLock<Option<Users>>,
     next_client_id: AtomicU64,
@@ -90,6 +93,7 @@ impl Shared {
             drained: AtomicU16::new(0),
             driver: OnceLock::new(),
             tls: Credentials::default(),
+            kernel_tls: OnceLock::new(),
             memcache_users: RwLock::new(None),
             next_client_id: AtomicU64::new(1),
             next_transaction: AtomicU64::new(1),
@@ -107,8 +111,28 @@ impl Shared {
         if !tls::is_wanted(&self.parameters) {
             return Ok(false);
         }
+        if self.parameters.choice(Name::TlsKernel) == "yes"
+            && let Some(Err(why)) = self.kernel_tls.get()
+        {
+            return Err(format!("--{} yes: {why}", Name::TlsKernel.row().text));
+        }
         self.tls.set(tls::load(&self.parameters, unix_secs)?);
         Ok(true)
+    }
+
+    /// What the kernel can seal and open.
+    pub fn kernel_suites(&self) -> Suites {
+        self.kernel_tls.get().and_then(|tried| tried.as_ref().ok()).copied().unwrap_or_default()
+    }
+
+    /// Who seals and opens the records of TLS connections, in a few words and without a comma: clients split lines there.
+    pub fn tls_by(&self) -> String {
+        match self.kernel_tls.get() {
+            _ if self.parameters.choice(Name::TlsKernel) == "no" => "process (as asked for)".into(),
+            None => "process".into(),
+            Some(Ok(_)) => "kernel".into(),
+            Some(Err(why)) => format!("process ({why})"),
+        }
     }
 
     /// Clients of memcached's protocols must authenticate.

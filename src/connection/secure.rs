@@ -1,7 +1,26 @@
 //! What a connection with TLS has beside the others: its records, and the replies that are being sealed.
 
+use crate::limits::TLS_STATE_BYTES;
 use crate::reactor::Outgoing;
 use crate::tls::Stream;
+
+/// How far it has come on its way to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handing {
+    /// It stays.
+    No,
+    /// It is to go when it rests; so often that has been tried.
+    Wanted(u8),
+    /// Reading is paused, for as many turns, until nothing is under way.
+    Quieting {
+        /// How often it has been tried, with this time.
+        tries: u8,
+        /// For how many turns.
+        turns: u16,
+    },
+    /// What a record lacks is being received, and nothing else.
+    Aligning(u8),
+}
 
 /// TLS between a connection and its socket.
 ///
@@ -20,13 +39,16 @@ pub struct Secure {
     pub queued: bool,
     /// When it connected, `mono_us`.
     pub since_us: u64,
+    /// Whether the kernel is to have it.
+    pub handing: Handing,
 }
 
 impl Secure {
-    /// For a client that has just connected.
-    pub fn new(stream: Stream, mono_us: u64) -> Secure {
+    /// For a client that has just connected, and is the kernel's later (`hands`) if it can have it.
+    pub fn new(stream: Stream, mono_us: u64, hands: bool) -> Secure {
         let plain = Outgoing::Bytes(Vec::new());
-        Secure { stream, plain, sealed: 0, flying: None, queued: false, since_us: mono_us }
+        let handing = if hands { Handing::Wanted(0) } else { Handing::No };
+        Secure { stream, plain, sealed: 0, flying: None, queued: false, since_us: mono_us, handing }
     }
 
     /// Replies to be sealed. Those before have left.
@@ -60,9 +82,9 @@ impl Secure {
         std::mem::replace(&mut self.plain, Outgoing::Bytes(Vec::new())).into_buffer()
     }
 
-    /// Memory of what has come and is not opened.
+    /// Memory of what has come and is not opened, and of what must be known to open it.
     pub fn input_bytes(&self) -> usize {
-        self.stream.raw_capacity()
+        self.stream.raw_capacity() + TLS_STATE_BYTES
     }
 
     /// Memory of what is sealed and has not left.

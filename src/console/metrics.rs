@@ -233,6 +233,11 @@ static METRICS: &[Metric] = &[
         }),
     ),
     gauge("larder_tls_connections", "TLS clients whose handshake is over.", Counter::TlsConnections),
+    gauge(
+        "larder_tls_kernel_connections",
+        "Of these, those whose records the kernel seals and opens.",
+        Counter::TlsKernel,
+    ),
     per_core("larder_tls_handshakes_total", "TLS handshakes that came to their end.", Counter::TlsHandshakes),
     per_core(
         "larder_tls_resumed_total",

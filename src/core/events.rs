@@ -53,6 +53,9 @@ impl Events for Core {
     fn filled(&mut self, socket: Socket, block: Draft, bytes: usize) {
         self.refresh_now();
         let id = socket.0;
+        if self.connections[id as usize].tls.is_some() {
+            return self.filled_record(id, &block[block.len() - bytes..]);
+        }
         self.metrics().add(Counter::BytesIn, bytes as u64);
         if let Some(session) = self.sessions.get_mut(id) {
             session.bytes_in += bytes as u64;
@@ -115,6 +118,15 @@ impl Events for Core {
         }
     }
 
+    fn control(&mut self, socket: Socket, kind: u8, bytes: &[u8]) -> bool {
+        self.refresh_now();
+        let goes_on = self.received_control(socket.0, kind, bytes);
+        if !goes_on {
+            self.ended(socket);
+        }
+        goes_on
+    }
+
     fn gone(&mut self, socket: Socket) {
         self.refresh_now();
         let id = socket.0;
@@ -124,7 +136,9 @@ impl Events for Core {
             self.forget_gone(id);
         }
         if let Some(secure) = connection.tls.take() {
-            self.forget_tls(secure);
+            self.forget_tls(!secure.stream.is_handshaking());
+        } else if !self.offload.is_empty() && self.forget_offloaded(id) {
+            self.forget_tls(true);
         }
         // The lists still name the slot until the turn ends.
         self.connections[id as usize].dirty = connection.dirty;

@@ -14,10 +14,11 @@ pub(super) struct Lines {
     logins: Seldom,
     buffers: Seldom,
     nonsense: Seldom,
+    tls: Seldom,
 }
 
 impl Core {
-    fn peer(&self, id: SessionId) -> &str {
+    pub(super) fn peer(&self, id: SessionId) -> &str {
         self.sessions.get(id).map_or("", |session| &session.peer)
     }
 
@@ -70,6 +71,15 @@ impl Core {
         if let Some(others) = self.lines.nonsense.say(self.now.mono_us) {
             let peer = self.peer(id);
             log::debug!("client {peer} is closed: {what} ({others} others since the last such line)");
+        }
+    }
+
+    /// A client is closed because its TLS, which the kernel has, cannot go on.
+    #[cold]
+    pub(super) fn log_tls(&mut self, id: SessionId, why: &str) {
+        if let Some(others) = self.lines.tls.say(self.now.mono_us) {
+            let peer = self.peer(id);
+            log::warn!("client {peer} is closed: {why} ({others} others since the last such line)");
         }
     }
 

@@ -28,6 +28,7 @@
 //! | `http` | the console's clients |
 //! | `lines` | what the log says about clients |
 //! | `secure` | clients that speak TLS |
+//! | `offload` | those of them whose records the kernel seals and opens |
 //! | `sampling` | a close look at one request in many |
 //! | `pool` | buffers for reuse |
 //! | `buffers` | what all buffers take, and who has to go when that is too much |
@@ -47,6 +48,7 @@ mod lines;
 mod listen;
 mod mail;
 mod monitor;
+mod offload;
 mod pool;
 mod sampling;
 mod secure;
@@ -185,6 +187,7 @@ pub struct Core {
     /// When what was last logged about clients.
     lines: lines::Lines,
     handshakes: secure::Handshakes,
+    offload: offload::Offload,
     /// `CLIENT PAUSE` as of this turn.
     pause: turn::Pause,
     /// Somebody is in `MONITOR`, as of this turn.
@@ -253,6 +256,7 @@ impl Core {
             sampling: sampling::Sampling::new(u64::from(index)),
             lines: lines::Lines::default(),
             handshakes: secure::Handshakes::default(),
+            offload: offload::Offload::default(),
             pause: turn::Pause::No,
             monitored: false,
             watched: 0,

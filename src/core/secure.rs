@@ -46,7 +46,8 @@ impl Core {
         }
         let config = self.shared.tls.get().ok_or(())?;
         let stream = Stream::new(&config).map_err(|fault| log::warn!("TLS: {fault}"))?;
-        Ok(Some(Box::new(Secure::new(stream, self.now.mono_us))))
+        let hands = config.kernel && !self.shared.kernel_suites().is_empty();
+        Ok(Some(Box::new(Secure::new(stream, self.now.mono_us, hands))))
     }
 
     /// Sealed bytes of a client.
@@ -137,7 +138,7 @@ impl Core {
         }
         self.mark_dirty(id);
         match opened {
-            Ok(Opened::On) => {}
+            Ok(Opened::On) => self.consider_offload(id),
             Ok(Opened::Ended) => self.connections[id as usize].ended = true,
             Err(fault) => self.fail_tls(id, &fault),
         }
@@ -225,10 +226,10 @@ impl Core {
         }
     }
 
-    /// A TLS client that is gone.
+    /// A TLS client that is gone. `established`: its handshake was over.
     #[cold]
-    pub(super) fn forget_tls(&mut self, secure: Box<Secure>) {
-        if !secure.stream.is_handshaking() {
+    pub(super) fn forget_tls(&mut self, established: bool) {
+        if established {
             let metrics = self.metrics();
             metrics.set(Counter::TlsConnections, metrics.get(Counter::TlsConnections).saturating_sub(1));
         }

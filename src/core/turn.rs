@@ -121,6 +121,7 @@ impl Core {
         if self.timers.work_left
             || self.dumps.go_on()
             || self.handshakes.wait()
+            || self.offload.wait()
             || !self.ready.is_empty()
             || !self.dirty.is_empty()
             || !self.own_mail.is_empty()
@@ -182,6 +183,9 @@ impl Core {
         }
         if !self.blocks_wanting.is_empty() {
             self.hand_out_blocks(driver);
+        }
+        if self.offload.wait() {
+            self.hand_over(driver);
         }
         self.flush(driver);
         self.settle_buffers();
@@ -381,6 +385,13 @@ impl Core {
                 self.connections[id].closing = Closing::Now;
                 self.mark_dirty(id as SessionId);
             }
+            if !self.offload.is_empty()
+                && self.connections[id].closing == Closing::No
+                && self.wears_its_key_out(id as SessionId)
+            {
+                self.connections[id].closing = Closing::AfterReplies;
+                self.mark_dirty(id as SessionId);
+            }
         }
     }
 
@@ -507,7 +518,10 @@ impl Core {
             let flags = (self.connections[id as usize].dirty, self.connections[id as usize].ready);
             self.connections[id as usize] = Connection::open(client_id, parser, self.now.mono_us);
             (self.connections[id as usize].dirty, self.connections[id as usize].ready) = flags;
-            self.connections[id as usize].tls = tls;
+            if tls.is_some() {
+                self.connections[id as usize].tls = tls;
+                self.buffers.recount(&mut self.connections[id as usize]);
+            }
             self.sessions.insert(id, session);
             self.log_client(id, "is there");
             if self.watched & topic::CONNEVENTS != 0 {
@@ -589,6 +603,8 @@ impl Core {
                 connection.closing = Closing::Told;
                 if connection.tls.is_some() {
                     self.say_goodbye(id, driver);
+                } else if !self.offload.is_empty() {
+                    self.say_kernel_goodbye(id, driver);
                 }
                 driver.close(Socket(id));
             } else if connection.out.is_empty() && connection.out.capacity() > 0 {

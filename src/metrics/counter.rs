@@ -56,6 +56,8 @@ pub enum Counter {
     QueryLimitDisconnections,
     /// Gauge: TLS clients whose handshake is over.
     TlsConnections,
+    /// Gauge: of these, those whose records the kernel seals and opens.
+    TlsKernel,
     /// TLS handshakes that came to their end.
     TlsHandshakes,
     /// Of these, those that took up an earlier session.
@@ -156,6 +158,7 @@ pub(super) const GAUGES: &[Counter] = &[
     Counter::Blocked,
     Counter::BlockedWithDeadline,
     Counter::TlsConnections,
+    Counter::TlsKernel,
     Counter::Items,
     Counter::UsedBytes,
     Counter::PeakBytes,

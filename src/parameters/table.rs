@@ -95,6 +95,8 @@ parameters! {
         "Choose the cipher in the order of these lists, not in the order of the client's.";
     TlsSessionCaching "tls-session-caching" ["ssl_session_cache"] LIVE, Kind::Boolean { default: true, words: Words::YesNo },
         "Clients may come back with a ticket, which saves most of a handshake.";
+    TlsKernel "tls_kernel" ["ssl_kernel_tls"] LIVE, Kind::Choice { default: 0, of: &["auto", "no", "yes"] },
+        "Whether the kernel seals and opens the records of TLS (its module tls): where it can, never, or nobody is served without.";
     Bind "bind" [] START, Kind::Addresses { default: "127.0.0.1" },
         "Addresses to listen on; one with a leading - may be missing on this machine.";
     Unixsocket "unixsocket" [] START, Kind::Text { default: "" },

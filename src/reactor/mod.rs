@@ -25,11 +25,13 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secrets::Secrets;
 use slabs::Draft;
 
 pub mod bind;
 mod outgoing;
 mod poll;
+mod records;
 mod refuse;
 mod slots;
 mod stream;
@@ -39,6 +41,7 @@ mod wake;
 
 pub use outgoing::{Outgoing, Pieces};
 pub use poll::Poll;
+pub use records::trial as try_records;
 pub use uring::Uring;
 pub use wake::Waker;
 
@@ -197,6 +200,18 @@ pub trait Events {
     /// descriptor is closed, the slot is free after this call. Exactly once per adopted connection.
     fn gone(&mut self, socket: Socket);
 
+    /// A record has come that holds no data, on a connection whose records the kernel opens ([`Driver::offload`]): its kind
+    /// and what is in it, or the beginning of that; kind 0 and nothing for one that could not be opened. False: nothing more
+    /// is to be received.
+    fn control(&mut self, socket: Socket, kind: u8, bytes: &[u8]) -> bool {
+        debug_assert!(
+            false,
+            "{socket:?} was not offloaded, and gets record {kind} with {} bytes",
+            bytes.len()
+        );
+        false
+    }
+
     /// Somebody used this driver's [`Waker`]. Wakes may merge, and other events may end a wait first, so
     /// a core looks into its mail in every turn, whether this was called or not.
     fn woken(&mut self);
@@ -237,6 +252,33 @@ pub trait Driver {
     /// The block is the driver's until [`Events::filled`] brings it back with the first that have come. One that is
     /// paused keeps it, one that fails or is closed frees it.
     fn receive_into(&mut self, socket: Socket, block: Draft, bytes_max: usize);
+
+    /// Nothing is under way on `socket`, and will be before the next turn: no send, no block, no receive. Once it has been
+    /// paused, that comes true within a few turns.
+    fn is_quiet(&self, socket: Socket) -> bool {
+        let _ = socket;
+        false
+    }
+
+    /// The first step to [`Driver::offload`], which changes nothing yet. Fails where the kernel does not do it for this
+    /// socket; then everything stays as it was.
+    fn prepare_offload(&mut self, socket: Socket) -> io::Result<()> {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// From here on the kernel seals what is sent on `socket`, which is prepared and quiet, and opens what is received. If
+    /// it fails, the connection is of no further use.
+    fn offload(&mut self, socket: Socket, secrets: &Secrets) -> io::Result<()> {
+        let _ = (socket, secrets);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Sends a record that holds no data on a socket that was offloaded and on which no send is in flight, if the socket
+    /// takes it at once. Nobody hears of it.
+    fn send_record(&mut self, socket: Socket, kind: u8, bytes: &[u8]) {
+        let _ = (socket, kind, bytes);
+    }
 
     /// Bytes of the buffers that it receives into.
     fn receive_bytes(&self) -> u64;

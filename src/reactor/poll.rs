@@ -18,7 +18,10 @@ use super::outgoing::Outgoing;
 use super::refuse::{self, Spare};
 use super::slots::Slots;
 use super::stream::Stream;
-use super::{Door, Driver, Events, Options, Peer, Report, SINGLE_RECEIVES, Socket, Wait, Waker, sys};
+use super::{
+    Door, Driver, Events, Options, Peer, Report, SINGLE_RECEIVES, Socket, Wait, Waker, records, sys,
+};
+use crate::secrets::Secrets;
 
 /// Readiness reports taken from the kernel at a time.
 const REPORTS_MAX: usize = 1024;
@@ -40,8 +43,9 @@ struct Connection {
     readable: bool,
     /// Stands in the list of those to be read.
     listed: bool,
-    /// The peer or an error has ended the stream: reading goes on until that is seen.
-    hung_up: bool,
+    /// Reading goes on until the socket says that there is no more: the peer or an error has ended the stream, which is to
+    /// be seen; or the kernel opens records, of which a receive gives those before one without data.
+    thorough: bool,
     wanted: bool,
     /// The peer sends no more.
     ended: bool,
@@ -150,7 +154,7 @@ impl Poll {
         let Some(connection) = self.connections.of_generation(index, generation as u32) else { return };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
-            connection.hung_up |= event.is_read_closed() || event.is_error();
+            connection.thorough |= event.is_read_closed() || event.is_error();
             if connection.wanted && !std::mem::replace(&mut connection.listed, true) {
                 self.readable.push(index);
             }
@@ -222,14 +226,38 @@ impl Poll {
                 Ok(len) => {
                     taken += len;
                     // Less than was asked for means that there was no more; what comes then is a new edge.
-                    connection.readable = connection.hung_up || len == self.bytes.len();
+                    connection.readable = connection.thorough || len == self.bytes.len();
                     connection.singles = connection.singles.saturating_sub(1);
                     events.received(Socket(index), &self.bytes[..len]);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.raw_os_error().is_some_and(records::is_no_data) => {
+                    return self.read_control(index, &e, events);
+                }
                 Err(_) => return self.close(Socket(index)),
             }
+        }
+    }
+
+    /// What is next on a connection whose records the kernel opens is no data. Or it has failed.
+    #[cold]
+    fn read_control<E: Events>(&mut self, index: u32, error: &io::Error, events: &mut E) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let mut bytes = [0; records::CONTROL_BYTES];
+        let errno = error.raw_os_error().unwrap_or(0);
+        let Ok((kind, len)) = records::receive(connection.stream.raw(), errno, &mut bytes) else {
+            return self.close(Socket(index));
+        };
+        if let Some((block, _)) = self.blocks.remove(&index) {
+            connection.has_block = false;
+            events.filled(Socket(index), block, 0);
+        }
+        let goes_on = events.control(Socket(index), kind, &bytes[..len]);
+        connection.ended |= !goes_on;
+        connection.wanted &= goes_on;
+        if goes_on && !std::mem::replace(&mut connection.listed, true) {
+            self.readable.push(index);
         }
     }
 
@@ -248,7 +276,7 @@ impl Poll {
         match received {
             Ok(len) => {
                 connection.has_block = false;
-                connection.readable = len > 0 && (connection.hung_up || len == most);
+                connection.readable = len > 0 && (connection.thorough || len == most);
                 connection.wanted &= len > 0;
                 connection.ended = len == 0;
                 connection.listed = connection.readable;
@@ -263,6 +291,10 @@ impl Poll {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 connection.readable = false;
                 self.blocks.insert(index, (block, bytes_max));
+            }
+            Err(e) if e.raw_os_error().is_some_and(records::is_no_data) => {
+                self.blocks.insert(index, (block, bytes_max));
+                self.read_control(index, &e, events);
             }
             Err(_) => self.close(Socket(index)),
         }
@@ -315,7 +347,7 @@ impl Driver for Poll {
             settled: false,
             readable: false,
             listed: false,
-            hung_up: false,
+            thorough: false,
             wanted: true,
             ended: false,
             closing: false,
@@ -368,6 +400,35 @@ impl Driver for Poll {
         connection.has_block = true;
         connection.singles = SINGLE_RECEIVES;
         self.blocks.insert(socket.0, (block, bytes_max));
+    }
+
+    fn is_quiet(&self, socket: Socket) -> bool {
+        self.connections.get(socket.0).is_some_and(|connection| {
+            !connection.closing && connection.buffer.is_empty() && !connection.has_block && !connection.wanted
+        })
+    }
+
+    fn prepare_offload(&mut self, socket: Socket) -> io::Result<()> {
+        let connection = self.connections.get(socket.0).ok_or(io::ErrorKind::NotConnected)?;
+        records::prepare(connection.stream.raw())
+    }
+
+    fn offload(&mut self, socket: Socket, secrets: &Secrets) -> io::Result<()> {
+        debug_assert!(self.is_quiet(socket));
+        let connection = self.connections.get_mut(socket.0).ok_or(io::ErrorKind::NotConnected)?;
+        connection.thorough = true;
+        // What has come meanwhile may have been told of before there were records.
+        connection.readable = true;
+        records::give(connection.stream.raw(), secrets)
+    }
+
+    fn send_record(&mut self, socket: Socket, kind: u8, bytes: &[u8]) {
+        if let Some(connection) = self.connections.get(socket.0)
+            && connection.buffer.is_empty()
+        {
+            // It is sent if that can be done at once.
+            let _ = records::send(connection.stream.raw(), kind, bytes);
+        }
     }
 
     fn receive_bytes(&self) -> u64 {

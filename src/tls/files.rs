@@ -31,6 +31,7 @@ pub const SETTINGS: &[Name] = &[
     Name::TlsCiphersuites,
     Name::TlsPreferServerCiphers,
     Name::TlsSessionCaching,
+    Name::TlsKernel,
 ];
 
 /// What connections are served with, and when it was read.
@@ -41,6 +42,8 @@ pub struct Config {
     pub validity: (u64, u64),
     /// When the files were read, Unix seconds.
     pub read_secs: u64,
+    /// The kernel is to seal and open the records of its connections, where it can.
+    pub kernel: bool,
 }
 
 /// Some port speaks TLS.
@@ -83,7 +86,10 @@ pub fn load(parameters: &Parameters, unix_secs: u64) -> Result<Config, String> {
         server.send_tls13_tickets = 0;
     }
     server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    Ok(Config { server: Arc::new(server), validity, read_secs: unix_secs })
+    let kernel = parameters.choice(Name::TlsKernel) != "no";
+    // Or nobody else is given the keys.
+    server.enable_secret_extraction = kernel;
+    Ok(Config { server: Arc::new(server), validity, read_secs: unix_secs, kernel })
 }
 
 fn path_of(parameters: &Parameters, name: Name) -> Option<PathBuf> {

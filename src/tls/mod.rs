@@ -7,6 +7,9 @@
 //! The cryptography is ring's: it needs a C compiler only and builds in half a minute, where aws-lc-rs wants CMake and
 //! several; with records of some hundred bytes to 16 KiB the two are within a few per cent of each other on AES-GCM.
 //!
+//! Where the kernel can seal and open records itself, it is given the keys once the handshake is over, and nothing here is
+//! left of the connection; a record that holds no data is shown to [`control`] then.
+//!
 //! | file | has |
 //! |---|---|
 //! | `files` | from parameters and files to a configuration, or to the line that says what is wrong |
@@ -23,7 +26,7 @@ mod tests;
 
 pub use credentials::Credentials;
 pub use files::{Config, SETTINGS, is_wanted, load};
-pub use stream::{Fault, Opened, Stream};
+pub use stream::{Fault, GOODBYE, Opened, Stream, control};
 
 /// What a TLS client is told that cannot be served, before there is a session: the record of a fatal alert, internal
 /// error. On a port without TLS it tells one who says hello that nobody will answer.

@@ -1,5 +1,6 @@
 //! OpenSSL's names of ciphers and protocols.
 
+use crate::secrets::Cipher;
 use rustls::crypto::ring::ALL_CIPHER_SUITES;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion};
@@ -54,6 +55,20 @@ const WHOLE: &[&str] = &["DEFAULT", "ALL", "HIGH", "SECURE", "ECDHE", "EECDH", "
 /// OpenSSL's name of a suite.
 pub(super) fn name_of(suite: CipherSuite) -> &'static str {
     SUITES.iter().find(|named| named.0 == suite).map_or("unknown", |named| named.1)
+}
+
+/// The cipher of a suite.
+pub(super) fn cipher_of(suite: CipherSuite) -> Option<Cipher> {
+    // All that there are here are authenticated ones, of three kinds.
+    let name = name_of(suite);
+    let kinds = [
+        ("CHACHA20", Cipher::Chacha20Poly1305),
+        ("AES_128", Cipher::Aes128Gcm),
+        ("AES128", Cipher::Aes128Gcm),
+        ("AES_256", Cipher::Aes256Gcm),
+        ("AES256", Cipher::Aes256Gcm),
+    ];
+    kinds.iter().find(|(part, _)| name.contains(part)).map(|(_, cipher)| *cipher)
 }
 
 /// The name of a version as OpenSSL shows it.
@@ -131,6 +146,8 @@ mod tests {
         assert_eq!(SUITES.len(), ALL_CIPHER_SUITES.len());
         assert_eq!(named("", &TLS13).len() + named("DEFAULT", &TLS12).len(), SUITES.len());
         assert!(ALL_CIPHER_SUITES.iter().all(|suite| name_of(suite.suite()) != "unknown"));
+        assert!(ALL_CIPHER_SUITES.iter().all(|suite| cipher_of(suite.suite()).is_some()));
+        assert_eq!(cipher_of(CipherSuite::TLS13_AES_128_GCM_SHA256), Some(Cipher::Aes128Gcm));
     }
 
     #[test]

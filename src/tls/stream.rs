@@ -2,16 +2,34 @@
 
 use super::files::Config;
 use super::names;
+use crate::secrets::{Secret, Secrets, Suite, Version, Way};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic};
-use rustls::{HandshakeKind, ProtocolVersion};
+use rustls::{ConnectionTrafficSecrets, HandshakeKind, ProtocolVersion};
 use std::fmt::{self, Display, Formatter};
 
 /// What a record takes more than the bytes in it, at most: its header, an explicit nonce, a type, a tag.
 const RECORD_EXTRA_BYTES: usize = 5 + 8 + 1 + 16;
 
+/// Before each record: its kind, a version, its length.
+const HEADER_BYTES: usize = 5;
+
 /// Bytes in one record.
 const RECORD_BYTES_MAX: usize = 16 << 10;
+
+/// Kinds of records that hold no data.
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = super::HANDSHAKE_BYTE;
+/// In an alert: its level, and what it says.
+const WARNING: u8 = 1;
+const CLOSE_NOTIFY: u8 = 0;
+const USER_CANCELED: u8 = 90;
+const NO_RENEGOTIATION: u8 = 100;
+/// In a handshake's record.
+const KEY_UPDATE: u8 = 24;
+
+/// The record that says that nothing more comes: its kind, and what is in it.
+pub const GOODBYE: (u8, [u8; 2]) = (ALERT, [WARNING, CLOSE_NOTIFY]);
 
 /// Why a connection cannot go on; shown in the log.
 #[derive(Debug, PartialEq, Eq)]
@@ -207,6 +225,56 @@ impl Stream {
         });
     }
 
+    /// What its records are sealed with, once the handshake is over, where the kernel could do that too.
+    pub fn suite(&self) -> Option<Suite> {
+        let version = match self.connection.protocol_version()? {
+            ProtocolVersion::TLSv1_2 => Version::Tls12,
+            ProtocolVersion::TLSv1_3 => Version::Tls13,
+            _ => return None,
+        };
+        let cipher = names::cipher_of(self.connection.negotiated_cipher_suite()?.suite())?;
+        Some(Suite { version, cipher })
+    }
+
+    /// All that has come is opened, to the end of a record, and all that was sealed is taken from the wire: somebody else
+    /// can go on from here.
+    pub fn is_at_rest(&self) -> bool {
+        !self.is_handshaking() && !self.over && !self.ended && self.raw.is_empty() && self.wire.is_empty()
+    }
+
+    /// Bytes without which the record whose beginning is kept, or its header, is not whole; 0: there is none, or it lacks
+    /// nothing.
+    pub fn missing(&self) -> usize {
+        let need = match *self.raw {
+            [] => 0,
+            [_, _, _, high, low, ..] => HEADER_BYTES + usize::from(u16::from_be_bytes([high, low])),
+            _ => HEADER_BYTES,
+        };
+        need.saturating_sub(self.raw.len())
+    }
+
+    /// The keys, for somebody else to go on with a connection that is at rest.
+    pub fn into_secrets(self) -> Result<Secrets, Fault> {
+        let rests = self.is_at_rest();
+        let Some(suite) = self.suite().filter(|_| rests) else {
+            return Err(Fault("its keys are needed here still".into()));
+        };
+        let (secrets, _) =
+            self.connection.dangerous_into_kernel_connection().map_err(|error| Fault(error.to_string()))?;
+        let secret = |way, (sequence, secret): (u64, ConnectionTrafficSecrets)| {
+            let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+            | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+            | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secret
+            else {
+                return None;
+            };
+            Secret::new(suite, way, key.as_ref(), iv.as_ref().try_into().ok()?, sequence)
+        };
+        let both = secret(Way::Out, secrets.tx).zip(secret(Way::In, secrets.rx));
+        let (out, incoming) = both.ok_or(Fault("keys of an unknown kind".into()))?;
+        Ok(Secrets { out, incoming })
+    }
+
     /// Version, cipher and whether the client has shown a certificate, in words, once the handshake is over.
     pub fn describe(&self) -> String {
         let version =
@@ -228,6 +296,25 @@ impl Stream {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "Stream {{ handshaking: {}, raw: {} }}", self.is_handshaking(), self.raw.len())
+    }
+}
+
+/// What a record means that holds no data, where somebody else opens them: the kernel.
+pub fn control(kind: u8, bytes: &[u8]) -> Result<Opened, Fault> {
+    match (kind, bytes) {
+        (ALERT, [_, CLOSE_NOTIFY, ..]) => Ok(Opened::Ended),
+        // Warnings that ask for nothing; what follows them comes as it always did.
+        (ALERT, [WARNING, USER_CANCELED | NO_RENEGOTIATION, ..]) => Ok(Opened::On),
+        (ALERT, [_, code, ..]) => {
+            let alert = rustls::AlertDescription::from(*code);
+            Err(Fault(format!("received fatal alert: {alert:?}")))
+        }
+        (HANDSHAKE, [KEY_UPDATE, ..]) => {
+            Err(Fault("it goes on with new keys, which the kernel is not given".into()))
+        }
+        (HANDSHAKE, _) => Err(Fault("a handshake after the handshake".into())),
+        (0, _) => Err(Fault("a record that cannot be opened".into())),
+        _ => Err(Fault(format!("a record of kind {kind}, {} bytes", bytes.len()))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! A driver without sockets: bytes lie in queues, and a seed decides what of them moves in a turn.
 
+use crate::kernel::Kernel;
 use larder::reactor::{Door, Driver, Events, Outgoing, Peer, Report, Socket, Wait, Waker};
+use larder::secrets::Secrets;
 use slabs::Draft;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -58,6 +60,11 @@ pub struct Net {
 struct Slot {
     wire: Rc<RefCell<Wire>>,
     send: Option<(Outgoing, usize)>,
+    /// What is really sent of it, where the kernel seals it.
+    sealed: Option<Vec<u8>>,
+    kernel: Option<Kernel>,
+    /// It was paused, and a receive may be under way still.
+    lingers: bool,
     paused: bool,
     closing: bool,
     told: bool,
@@ -73,11 +80,21 @@ pub struct FakeDriver {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     accepts: bool,
+    /// The kernel seals and opens TLS, if it is asked to.
+    pub has_tls: bool,
 }
 
 impl FakeDriver {
     pub fn new(seed: u64, net: Rc<RefCell<Net>>, waker: Waker, accepts: bool) -> FakeDriver {
-        FakeDriver { dice: Dice(seed), net, waker, slots: Vec::new(), free: Vec::new(), accepts }
+        FakeDriver {
+            dice: Dice(seed),
+            net,
+            waker,
+            slots: Vec::new(),
+            free: Vec::new(),
+            accepts,
+            has_tls: false,
+        }
     }
 
     fn slot(&mut self, socket: Socket) -> &mut Slot {
@@ -89,10 +106,15 @@ impl FakeDriver {
         let Some(slot) = &mut self.slots[id] else { return false };
         let Some((output, sent)) = &mut slot.send else { return false };
         let mut wire = slot.wire.borrow_mut();
-        let room = wire.window.saturating_sub(wire.down.len()).min(output.len() - *sent);
+        let len = slot.sealed.as_ref().map_or(output.len(), Vec::len);
+        let room = wire.window.saturating_sub(wire.down.len()).min(len - *sent);
         let mut left = if self.dice.once_in(3) { self.dice.below(room + 1) } else { room };
         let before = *sent;
-        for part in output.parts(before) {
+        let parts: Box<dyn Iterator<Item = &[u8]>> = match &slot.sealed {
+            Some(sealed) => Box::new(std::iter::once(&sealed[before..])),
+            None => output.parts(before),
+        };
+        for part in parts {
             let part = &part[..left.min(part.len())];
             wire.down.extend_from_slice(part);
             *sent += part.len();
@@ -101,12 +123,13 @@ impl FakeDriver {
                 break;
             }
         }
-        *sent == output.len()
+        *sent == len
     }
 
     fn arrived(&mut self, id: usize) -> Vec<u8> {
         let Some(slot) = &mut self.slots[id] else { return Vec::new() };
-        if slot.paused || slot.closing {
+        let lingers = std::mem::take(&mut slot.lingers);
+        if slot.paused && !lingers || slot.closing || slot.told {
             return Vec::new();
         }
         let mut wire = slot.wire.borrow_mut();
@@ -117,7 +140,10 @@ impl FakeDriver {
             2 => self.dice.below(most + 1),
             _ => most,
         };
-        wire.up.drain(..part).collect()
+        let bytes = wire.up.drain(..part).collect::<Vec<u8>>();
+        let Some(kernel) = &mut slot.kernel else { return bytes };
+        kernel.take(&bytes);
+        kernel.data(16 << 10)
     }
 }
 
@@ -128,7 +154,17 @@ impl Driver for FakeDriver {
 
     fn adopt(&mut self, descriptor: OwnedFd) -> io::Result<Socket> {
         let wire = self.net.borrow_mut().dialled.remove(&descriptor.as_raw_fd()).expect("somebody dialled");
-        let slot = Some(Slot { wire, send: None, paused: false, closing: false, told: false, block: None });
+        let slot = Some(Slot {
+            wire,
+            send: None,
+            sealed: None,
+            kernel: None,
+            lingers: false,
+            paused: false,
+            closing: false,
+            told: false,
+            block: None,
+        });
         if let Some(id) = self.free.pop() {
             self.slots[id as usize] = slot;
             return Ok(Socket(id));
@@ -146,6 +182,33 @@ impl Driver for FakeDriver {
         let slot = self.slot(socket);
         assert!(slot.send.is_none() && !output.is_empty() && !slot.closing, "one send at a time, while open");
         slot.send = Some((output, 0));
+        let Slot { kernel, send, sealed, .. } = self.slots[socket.0 as usize].as_mut().expect("it is there");
+        if let (Some(kernel), Some((output, _))) = (kernel, send) {
+            *sealed = Some(kernel.seal(output.parts(0), &mut self.dice));
+        }
+    }
+
+    fn is_quiet(&self, socket: Socket) -> bool {
+        let slot = self.slots[socket.0 as usize].as_ref().expect("the socket has not gone");
+        slot.paused && !slot.lingers && slot.send.is_none() && slot.block.is_none()
+    }
+
+    fn prepare_offload(&mut self, socket: Socket) -> io::Result<()> {
+        assert!(self.is_quiet(socket));
+        if self.has_tls { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
+    }
+
+    fn offload(&mut self, socket: Socket, secrets: &Secrets) -> io::Result<()> {
+        assert!(self.is_quiet(socket));
+        self.slot(socket).kernel = Some(Kernel::new(secrets));
+        Ok(())
+    }
+
+    fn send_record(&mut self, socket: Socket, kind: u8, bytes: &[u8]) {
+        let slot = self.slot(socket);
+        assert!(slot.send.is_none(), "nothing is in flight");
+        let record = slot.kernel.as_mut().expect("the kernel has it").seal_control(kind, bytes);
+        slot.wire.borrow_mut().down.extend(record);
     }
 
     fn untaken(&self, socket: Socket) -> io::Result<u64> {
@@ -168,7 +231,10 @@ impl Driver for FakeDriver {
     }
 
     fn pause(&mut self, socket: Socket) {
-        self.slot(socket).paused = true;
+        let lingers = self.has_tls && self.dice.once_in(2);
+        let slot = self.slot(socket);
+        slot.lingers |= lingers && !slot.paused;
+        slot.paused = true;
     }
 
     fn resume(&mut self, socket: Socket) {
@@ -215,6 +281,7 @@ impl Driver for FakeDriver {
             if self.progress(id)
                 && let Some((output, _)) = self.slots[id].as_mut().and_then(|slot| slot.send.take())
             {
+                self.slots[id].as_mut().expect("it is there").sealed = None;
                 events.sent(socket, output.into_buffer());
             }
             let mut bytes = self.arrived(id);
@@ -228,9 +295,13 @@ impl Driver for FakeDriver {
                 events.filled(socket, block, filled);
                 if filled > 0 {
                     // What follows comes in another turn.
-                    let slot = self.slots[id].as_ref().expect("it is there");
-                    let mut wire = slot.wire.borrow_mut();
-                    bytes.drain(filled..).rev().for_each(|byte| wire.up.push_front(byte));
+                    let slot = self.slots[id].as_mut().expect("it is there");
+                    if let Some(kernel) = &mut slot.kernel {
+                        kernel.put_back(bytes.split_off(filled));
+                    } else {
+                        let mut wire = slot.wire.borrow_mut();
+                        bytes.drain(filled..).rev().for_each(|byte| wire.up.push_front(byte));
+                    }
                     bytes.clear();
                 }
             }
@@ -238,7 +309,16 @@ impl Driver for FakeDriver {
                 events.received(socket, &bytes);
             }
             let Some(slot) = &mut self.slots[id] else { continue };
-            let over = slot.wire.borrow().ended && slot.wire.borrow().up.is_empty();
+            let control =
+                if slot.paused || slot.told { None } else { slot.kernel.as_mut().and_then(Kernel::control) };
+            if let Some((kind, bytes)) = control {
+                if let Some((block, _)) = slot.block.take() {
+                    events.filled(socket, block, 0);
+                }
+                slot.told |= !events.control(socket, kind, &bytes);
+            }
+            let opened = slot.kernel.as_ref().is_none_or(Kernel::is_empty);
+            let over = slot.wire.borrow().ended && slot.wire.borrow().up.is_empty() && opened;
             if over && !slot.told && !slot.paused {
                 slot.told = true;
                 if let Some((block, _)) = slot.block.take() {

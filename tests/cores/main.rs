@@ -5,6 +5,7 @@
 mod blocking;
 mod counting;
 mod driver;
+mod kernel;
 mod listening;
 mod pressure;
 mod script;

@@ -5,11 +5,14 @@ use crate::script::Script;
 use crate::world::{World, over_seeds};
 use larder::core::{DOOR_MEMCACHE, DOOR_RESP, DOOR_TLS_BIT};
 use larder::limits::TLS_HANDSHAKE_MS;
+use larder::metrics::{Counter, sum};
 use larder::reactor::Door;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use std::cell::RefCell;
+use rustls::crypto::ring::ALL_CIPHER_SUITES;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite};
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -37,6 +40,19 @@ impl Identity {
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
         Identity { file, config }
+    }
+
+    /// The same with clients that know one suite.
+    fn with_suite(mut self, suite: SupportedCipherSuite) -> Identity {
+        let mut provider = rustls::crypto::ring::default_provider();
+        provider.cipher_suites = vec![suite];
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider));
+        let builder = builder.with_protocol_versions(&[suite.version()]).unwrap();
+        let mut roots = RootCertStore::empty();
+        let pem = std::fs::read(&self.file).unwrap();
+        roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+        self.config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
+        self
     }
 
     /// Has the world's TLS doors open.
@@ -107,49 +123,137 @@ impl Client {
     }
 }
 
+/// Some clients of TLS, with the kernel's or without. Returns how many there were, and how many the kernel had.
+fn conversations(identity: &Identity, seed: u64, kernel: bool) -> (usize, usize) {
+    let mut world = World::new(seed, &[]);
+    identity.furnish(&world);
+    if kernel {
+        world.give_kernel_tls();
+    }
+    let mut dice = Dice(seed ^ 0x715);
+    let mut clients = Vec::new();
+    for name in 0..1 + dice.below(4) {
+        let mut script = Script::new(name);
+        let memcache = dice.once_in(3);
+        (0..60).for_each(|_| if memcache { script.memcache(&mut dice) } else { script.resp(&mut dice) });
+        clients.push(Client::connect(&mut world, identity, memcache, script));
+    }
+    for _ in 0..100_000 {
+        world.step();
+        clients.iter_mut().for_each(|client| client.step(&mut dice));
+        if clients.iter().all(Client::is_done) {
+            break;
+        }
+    }
+    for client in &clients {
+        assert!(
+            client.told == client.expected,
+            "seed {seed}: {} of {}",
+            client.told.len(),
+            client.expected.len()
+        );
+    }
+    let handed = sum(&world.shared.metrics, Counter::TlsKernel) as usize;
+    // Each ends in its own way, and nothing is left of any.
+    for client in &mut clients {
+        match dice.below(3) {
+            0 => client.tls.send_close_notify(),
+            1 => client.wire.borrow_mut().ended = true,
+            _ => client.wire.borrow_mut().reset = true,
+        }
+    }
+    for _ in 0..100_000 {
+        world.step();
+        clients
+            .iter_mut()
+            .filter(|client| !client.wire.borrow().gone)
+            .for_each(|client| client.step(&mut dice));
+        if clients.iter().all(|client| client.wire.borrow().gone) {
+            break;
+        }
+    }
+    assert!(clients.iter().all(|client| client.wire.borrow().gone), "seed {seed}: they are let go");
+    world.finish();
+    world.assert_nothing_is_held();
+    assert_eq!(sum(&world.shared.metrics, Counter::TlsKernel), 0);
+    assert_eq!(sum(&world.shared.metrics, Counter::TlsConnections), 0);
+    (clients.len(), handed)
+}
+
 #[test]
 fn tls_clients_are_answered_as_if_they_were_alone() {
     let identity = Identity::new("alone");
     over_seeds(100, |seed| {
+        let (_, handed) = conversations(&identity, seed, false);
+        assert_eq!(handed, 0);
+    });
+}
+
+/// With each suite, and whatever is under way when their handshakes end.
+#[test]
+fn clients_whom_the_kernel_takes_over_are_answered_as_before() {
+    let ours = |suite: &&SupportedCipherSuite| !format!("{suite:?}").contains("RSA");
+    let suites: Vec<_> = ALL_CIPHER_SUITES.iter().filter(ours).copied().collect();
+    let named = |number: usize| Identity::new(&format!("kernel-{number}"));
+    let identities: Vec<_> =
+        suites.iter().enumerate().map(|(number, suite)| named(number).with_suite(*suite)).collect();
+    assert_eq!(identities.len(), 6);
+    let (all, taken) = (Cell::new(0), Cell::new(0));
+    over_seeds(120, |seed| {
+        let (clients, handed) = conversations(&identities[seed as usize % identities.len()], seed, true);
+        all.set(all.get() + clients);
+        taken.set(taken.get() + handed);
+    });
+    assert!(taken.get() * 10 > all.get() * 9, "the kernel had {} of {}", taken.get(), all.get());
+}
+
+/// A client that the kernel has taken over, and has been answered since.
+fn handed_over(world: &mut World, identity: &Identity, dice: &mut Dice) -> Client {
+    let mut client = Client::connect(world, identity, false, Script::new(0));
+    for round in 1..100 {
+        client.script = b"PING\r\n".to_vec();
+        while client.told.len() < 7 * round {
+            world.step();
+            client.step(dice);
+        }
+        if sum(&world.shared.metrics, Counter::TlsKernel) == 1 {
+            return client;
+        }
+    }
+    panic!("seed {}: the kernel does not take it", world.seed);
+}
+
+/// Turns until the server has let a client go.
+fn finish(world: &mut World, client: &mut Client, dice: &mut Dice) {
+    for _ in 0..100_000 {
+        if client.wire.borrow().gone {
+            return;
+        }
+        world.step();
+        client.step(dice);
+    }
+    panic!("seed {}: it is not let go", world.seed);
+}
+
+#[test]
+fn the_end_is_said_and_new_keys_are_an_end_where_the_kernel_has_the_records() {
+    let identity = Identity::new("kernel-ends");
+    over_seeds(20, |seed| {
         let mut world = World::new(seed, &[]);
         identity.furnish(&world);
-        let mut dice = Dice(seed ^ 0x715);
-        let mut clients = Vec::new();
-        for name in 0..1 + dice.below(4) {
-            let mut script = Script::new(name);
-            let memcache = dice.once_in(3);
-            (0..60).for_each(|_| if memcache { script.memcache(&mut dice) } else { script.resp(&mut dice) });
-            clients.push(Client::connect(&mut world, &identity, memcache, script));
-        }
-        for _ in 0..100_000 {
-            world.step();
-            clients.iter_mut().for_each(|client| client.step(&mut dice));
-            if clients.iter().all(Client::is_done) {
-                break;
-            }
-        }
-        for client in &clients {
-            assert!(client.told == client.expected, "seed {seed}: \"{}\"", client.told.escape_ascii());
-        }
-        // Each ends in its own way, and nothing is left of any.
-        for client in &mut clients {
-            match dice.below(3) {
-                0 => client.tls.send_close_notify(),
-                1 => client.wire.borrow_mut().ended = true,
-                _ => client.wire.borrow_mut().reset = true,
-            }
-        }
-        for _ in 0..100_000 {
-            world.step();
-            clients
-                .iter_mut()
-                .filter(|client| !client.wire.borrow().gone)
-                .for_each(|client| client.step(&mut dice));
-            if clients.iter().all(|client| client.wire.borrow().gone) {
-                break;
-            }
-        }
-        assert!(clients.iter().all(|client| client.wire.borrow().gone), "seed {seed}: they are let go");
+        world.give_kernel_tls();
+        let mut dice = Dice(seed ^ 0x7f);
+        let mut quits = handed_over(&mut world, &identity, &mut dice);
+        quits.script = b"QUIT\r\n".to_vec();
+        finish(&mut world, &mut quits, &mut dice);
+        (0..100).for_each(|_| quits.step(&mut dice));
+        assert!(quits.told.ends_with(b"+PONG\r\n+OK\r\n"));
+        assert_eq!(quits.tls.reader().read(&mut [0]).unwrap(), 0, "seed {seed}: the end was said");
+        let mut renews = handed_over(&mut world, &identity, &mut dice);
+        renews.tls.refresh_traffic_keys().unwrap();
+        renews.script = b"PING\r\n".to_vec();
+        finish(&mut world, &mut renews, &mut dice);
+        assert_eq!(sum(&world.shared.metrics, Counter::TlsRecordErrors), 1);
         world.finish();
         world.assert_nothing_is_held();
     });

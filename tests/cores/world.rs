@@ -8,6 +8,7 @@ use larder::core::{Core, DOOR_MEMCACHE, DOOR_RESP};
 use larder::mesh::Mesh;
 use larder::parameters::Parameters;
 use larder::reactor::{self, Choice, Door, Driver, Options, Reactor, Waker};
+use larder::secrets::Suite;
 use larder::shard::Shard;
 use larder::shared::Shared;
 use std::borrow::Cow;
@@ -167,6 +168,12 @@ impl World {
         net.dialled.insert(descriptor.as_raw_fd(), wire.clone());
         net.backlog.push_back((descriptor, door));
         wire
+    }
+
+    /// From here on the kernel can seal and open records of TLS.
+    pub fn give_kernel_tls(&mut self) {
+        self.drivers.iter_mut().for_each(|driver| driver.has_tls = true);
+        self.shared.kernel_tls.set(Ok(Suite::all().collect())).unwrap();
     }
 
     /// Time passes while nobody does anything.

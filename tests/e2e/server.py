@@ -4,6 +4,7 @@ Readiness is observed by connecting, the end by waiting for the process. Ports a
 """
 
 import ctypes
+import errno
 import itertools
 import os
 import pathlib
@@ -60,6 +61,7 @@ def eventually(what, condition, timeout_s=REPLY_TIMEOUT_S, pause_s=0.01):
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
+TCP_ULP = 31
 
 
 class Process:
@@ -248,6 +250,16 @@ def start_build(build, **options):
     """A larder of this (threads, driver), or the peers."""
     threads, io = build
     return peers() if threads == "peer" else larder(threads=threads, io=io, **options)
+
+
+def kernel_has_tls():
+    """Whether this kernel seals and opens records: an unconnected socket cannot be given that, for want of a connection."""
+    with socket.socket() as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        except OSError as error:
+            return error.errno == errno.ENOTCONN
+    return True
 
 
 def io_uring_permitted():

@@ -401,11 +401,14 @@ def test_certificates_are_renewed_while_clients_are_served(authority, tmp_path):
         # CONFIG SET: what cannot be taken is refused, and nothing has changed.
         bad = [{"tls-cert-file": str(half)}, {"tls-cert-file": str(fresh[1][0])}, {"tls-protocols": "SSLv3"}]
         bad.append({"tls-auth-clients": "yes"})
+        bad.append({"tls-cert-file": str(authority.issue("expired", ended=True)[0])})
         for setting in bad:
             with pytest.raises(redis.ResponseError, match="Unable to update TLS configuration. Check server logs."):
                 client.execute_command("CONFIG", "SET", *[word for pair in setting.items() for word in pair])
             assert client.config_get(next(iter(setting))) != setting
         assert serial(tls) == serials[0]
+        for why in ["half.crt: no certificate", "is not that of the certificate", "expired.crt: it expired"]:
+            assert why in tls.running.process.output()
         set_both = lambda pair: client.execute_command(
             "CONFIG", "SET", "tls-cert-file", str(pair[0]), "tls-key-file", str(pair[1])
         )
@@ -452,6 +455,27 @@ def test_files_that_are_no_good_are_refused_at_start(authority, files, tmp_path)
         argv = [server.BINARY, "--port", server.free_port(), "--memcache_port", 0, "--maxmemory", "64mb", *base, *flags]
         done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=START_FAILURE_TIMEOUT_S)
         assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith(f"larder: {words}"), done.stderr
+
+
+def test_the_kernel_is_asked_for_or_not(authority, files):
+    argv = [server.BINARY, "--port", 0, "--memcache_port", 0, "--tls-port", server.free_port(), "--tls_kernel", "yes"]
+    argv += ["--tls-cert-file", files[0], "--tls-key-file", files[1], "--tls-auth-clients", "no", "--maxmemory", "64mb"]
+    if not server.kernel_has_tls():
+        done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=START_FAILURE_TIMEOUT_S)
+        words = "larder: --tls_kernel yes: the kernel has no TLS or its module tls is not loaded"
+        assert done.returncode == 1 and done.stderr.splitlines()[-1] == words
+    for asked in ["auto", "no"]:
+        with secured(authority, files, flags=["--tls_kernel", asked]) as tls:
+            by = tls.info("tls_by")
+            assert f"TLS records are sealed and opened by the {by}" in tls.running.process.output()
+            if asked == "no":
+                assert by == "process (as asked for)"
+            elif not server.kernel_has_tls():
+                assert by == "process (the kernel has no TLS or its module tls is not loaded)"
+                with pytest.raises(redis.ResponseError, match="Unable to update TLS configuration"):
+                    tls.plain().config_set("tls_kernel", "yes")
+            with tls.redis() as client:
+                assert client.ping()
 
 
 def test_a_port_is_given_once():

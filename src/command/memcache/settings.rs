@@ -74,14 +74,15 @@ fn write(local: &Local<'_>, reply: &mut Reply<'_>) {
     for (name, value) in ABSENT {
         reply.stat(name, value.as_bytes());
     }
-    certificates(parameters, reply);
+    certificates(local, reply);
     for (name, value) in ABSENT_TOO {
         reply.stat(name, value.as_bytes());
     }
 }
 
 /// What memcached shows of TLS; where there is none, as one without it.
-fn certificates(parameters: &Parameters, reply: &mut Reply<'_>) {
+fn certificates(local: &Local<'_>, reply: &mut Reply<'_>) {
+    let parameters = &local.shared.parameters;
     let enabled = tls::is_wanted(parameters);
     let text = |reply: &mut Reply<'_>, name: &str, parameter: Name, none: &'static [u8]| {
         let value = parameters.text(parameter);
@@ -102,7 +103,8 @@ fn certificates(parameters: &Parameters, reply: &mut Reply<'_>) {
     text(reply, "ssl_ca_cert", Name::TlsCaCertFile, b"NULL");
     stat(reply, "ssl_wbuf_size", if enabled { crate::limits::TLS_SEAL_BYTES as u64 } else { 16384 });
     reply.stat("ssl_session_cache", yes_no(enabled && parameters.number(Name::TlsSessionCaching) != 0));
-    reply.stat("ssl_kernel_tls", b"no");
+    let kernel = parameters.choice(Name::TlsKernel) != "no" && !local.shared.kernel_suites().is_empty();
+    reply.stat("ssl_kernel_tls", yes_no(enabled && kernel));
     let protocols = parameters.text(Name::TlsProtocols);
     let newest_only = !protocols.is_empty() && memchr::memmem::find(&protocols, b"1.2").is_none();
     reply.stat("ssl_min_version", if newest_only { b"tlsv1.3" } else { b"tlsv1.2" });

@@ -6,9 +6,9 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use io_uring::cqueue;
 
 use super::operation::{Kind, tag_of};
-use super::{Aim, SILENT, Uring};
+use super::{Aim, Receiving, SILENT, Uring};
 use crate::reactor::outgoing::Outgoing;
-use crate::reactor::{Events, Socket, refuse};
+use crate::reactor::{Events, Socket, records, refuse};
 
 /// So many connections without a buffer in one turn mean that too few are lent.
 const STARVED_MANY: usize = 4;
@@ -69,7 +69,9 @@ impl Uring {
         connection.taken = connection.taken.saturating_add(result.max(0) as u32);
         let too_much = !connection.greedy && connection.taken > self.receive_bytes_max;
         connection.greedy |= too_much;
-        connection.receiving = !ended;
+        if ended {
+            connection.receiving = Receiving::No;
+        }
         connection.singles = connection.singles.saturating_sub(1);
         if connection.aim != Aim::Buffers && open && result >= 0 {
             self.return_block(index, 0, events);
@@ -91,7 +93,7 @@ impl Uring {
     #[cold]
     fn block_completed<E: Events>(&mut self, result: i32, generation: u32, index: u32, events: &mut E) {
         let Some(connection) = self.connections.of_generation(index, generation) else { return };
-        connection.receiving = false;
+        connection.receiving = Receiving::No;
         connection.aim = Aim::Block;
         if !connection.closing && result >= 0 {
             self.return_block(index, result as usize, events);
@@ -129,10 +131,29 @@ impl Uring {
                 // One of single receives mostly: the core may give a block yet.
                 errno if errno < 0 => self.unarmed.push(index),
                 errno if is_transient(errno) => self.receive(index),
+                errno if records::is_no_data(errno) => self.receive_control(index, errno, events),
                 _ => self.shut(index),
             }
         }
         self.landed(index);
+    }
+
+    /// What is next on a connection whose records the kernel opens is no data. Or it has failed.
+    #[cold]
+    fn receive_control<E: Events>(&mut self, index: u32, errno: i32, events: &mut E) {
+        let Some(connection) = self.connections.get(index) else { return };
+        let mut bytes = [0; records::CONTROL_BYTES];
+        let Ok((kind, len)) = records::receive(connection.stream.raw(), errno, &mut bytes) else {
+            return self.shut(index);
+        };
+        if connection.aim != Aim::Buffers {
+            self.return_block(index, 0, events);
+        }
+        let goes_on = events.control(Socket(index), kind, &bytes[..len]);
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.ended |= !goes_on;
+        connection.wanted &= goes_on;
+        self.receive(index);
     }
 
     /// Arms the receives that found no buffer, now that some are back.
@@ -218,7 +239,8 @@ impl Uring {
     fn cancel_failed(&mut self, generation: u32, index: u32) {
         let Some(connection) = self.connections.of_generation(index, generation) else { return };
         let waiting = connection.closing && connection.waiting;
-        if connection.receiving && std::mem::take(&mut connection.stopping) {
+        if connection.receiving == Receiving::Stopping {
+            connection.receiving = Receiving::Armed;
             self.rearm_receive(index);
         }
         if waiting {

@@ -5,6 +5,9 @@
 //! how far it came, or all of it has left and the buffer is free. In the usual case a send costs no completion
 //! and never ends a wait early. What did not fit is sent by an operation that waits for the peer.
 //!
+//! Where the kernel seals what is sent, it knows no `MSG_WAITALL`, and a send that came up short would be silent too. There
+//! each says how far it came, and as it does so at once, the wait is for so many completions more.
+//!
 //! **Shares.** The kernel lets an armed receive fill half a megabyte and more before it looks at the next socket. A
 //! connection that has taken too much in a turn is therefore served by single receives, one buffer in each turn,
 //! until a turn has found it without. What all of them take in a turn is bounded by the buffers lent.
@@ -47,8 +50,9 @@ use super::refuse::Spare;
 use super::slots::Slots;
 use super::stream::Stream;
 use super::{
-    Door, Driver, Events, Figures, Options, Peer, Report, SINGLE_RECEIVES, Socket, Wait, Waker, sys,
+    Door, Driver, Events, Figures, Options, Peer, Report, SINGLE_RECEIVES, Socket, Wait, Waker, records, sys,
 };
+use crate::secrets::Secrets;
 
 /// The outcome of a send that has said nothing, as those do that sent everything.
 const SILENT: i32 = i32::MAX;
@@ -59,12 +63,9 @@ struct Connection {
     buffer: Outgoing,
     sent: usize,
     in_flight: u8,
-    /// A receive is armed in the kernel.
-    receiving: bool,
+    receiving: Receiving,
     /// A receive ought to be armed.
     wanted: bool,
-    /// A cancel of the receive is under way.
-    stopping: bool,
     /// A send that waits for the peer is under way.
     waiting: bool,
     /// Nothing more is told of this connection but that it is gone.
@@ -74,6 +75,8 @@ struct Connection {
     /// Served by single receives, as it takes too much of the others' time.
     greedy: bool,
     aim: Aim,
+    /// The kernel seals what is sent.
+    sealed: bool,
     /// So many receives more are single ones.
     singles: u8,
     /// The last turn in which bytes were received, and how many in it.
@@ -81,6 +84,15 @@ struct Connection {
     taken: u32,
     /// What the immediate send said, or `SILENT`. No option, for the slot to be as small as it is.
     outcome: i32,
+}
+
+/// Whether a receive is armed in the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Receiving {
+    No,
+    Armed,
+    /// A cancel of it is under way.
+    Stopping,
 }
 
 /// Where a connection's next bytes go.
@@ -117,6 +129,8 @@ pub struct Uring {
     spare: Spare,
     /// Immediate sends, in the order of their entries: what `push` said, and the connection.
     sends: Vec<(u32, u32)>,
+    /// Immediate sends among those queued that tell of success too.
+    telling: u32,
     /// Connections whose receive found no buffer, to be armed again when some are back.
     starved: Vec<u32>,
     /// Connections whose single receive is over, to be armed again when the next turn begins.
@@ -160,6 +174,7 @@ impl Uring {
             listeners: Slots::new(),
             spare: Spare::new(),
             sends: Vec::new(),
+            telling: 0,
             starved: Vec::new(),
             unarmed: Vec::new(),
             blocks: HashMap::new(),
@@ -213,14 +228,14 @@ impl Driver for Uring {
             buffer: Outgoing::nothing(),
             sent: 0,
             in_flight: 0,
-            receiving: false,
+            receiving: Receiving::No,
             wanted: true,
-            stopping: false,
             waiting: false,
             closing: false,
             ended: false,
             greedy: false,
             aim: Aim::Buffers,
+            sealed: false,
             singles: 0,
             turn: 0,
             taken: 0,
@@ -261,6 +276,37 @@ impl Driver for Uring {
         self.blocks.insert(socket.0, Block { draft: block, bytes_max });
         self.rearm_receive(socket.0);
         self.receive(socket.0);
+    }
+
+    fn is_quiet(&self, socket: Socket) -> bool {
+        self.connections.get(socket.0).is_some_and(|connection| {
+            !connection.closing
+                && connection.in_flight == 0
+                && connection.aim == Aim::Buffers
+                && !connection.wanted
+        })
+    }
+
+    fn prepare_offload(&mut self, socket: Socket) -> io::Result<()> {
+        let connection = self.connections.get(socket.0).ok_or(io::ErrorKind::NotConnected)?;
+        records::prepare(connection.stream.raw())
+    }
+
+    fn offload(&mut self, socket: Socket, secrets: &Secrets) -> io::Result<()> {
+        debug_assert!(self.is_quiet(socket));
+        let connection = self.connections.get_mut(socket.0).ok_or(io::ErrorKind::NotConnected)?;
+        connection.sealed = true;
+        records::give(connection.stream.raw(), secrets)
+    }
+
+    fn send_record(&mut self, socket: Socket, kind: u8, bytes: &[u8]) {
+        if let Some(connection) = self.connections.get(socket.0)
+            && connection.sealed
+            && connection.buffer.is_empty()
+        {
+            // It is sent if that can be done at once.
+            let _ = records::send(connection.stream.raw(), kind, bytes);
+        }
     }
 
     fn receive_bytes(&self) -> u64 {
@@ -330,9 +376,10 @@ impl Driver for Uring {
             self.receive(index);
         }
         self.buffers.publish();
+        let awaited = 1 + std::mem::take(&mut self.telling);
         match wait {
-            Wait::For(time) if !must_not_sleep => self.ring.enter(1, Some(time))?,
-            Wait::Forever if !must_not_sleep => self.ring.enter(1, None)?,
+            Wait::For(time) if !must_not_sleep => self.ring.enter(awaited, Some(time))?,
+            Wait::Forever if !must_not_sleep => self.ring.enter(awaited, None)?,
             _ => self.ring.enter(0, None)?,
         }
         self.ring.reap(&mut self.reaped);

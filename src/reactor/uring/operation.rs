@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use io_uring::{cqueue, opcode, squeue, types};
 
 use super::buffers::GROUP;
-use super::{Aim, Connection, Uring};
+use super::{Aim, Connection, Receiving, Uring};
 use crate::reactor::outgoing::{Outgoing, PARTS_MAX, Pieces};
 use crate::reactor::refuse;
 
@@ -151,11 +151,10 @@ impl Uring {
     pub(super) fn receive(&mut self, index: u32) {
         let generation = self.connections.generation(index);
         let Some(connection) = self.connections.get_mut(index) else { return };
-        if connection.receiving || connection.closing || !connection.wanted {
+        if connection.receiving != Receiving::No || connection.closing || !connection.wanted {
             return;
         }
-        connection.receiving = true;
-        connection.stopping = false;
+        connection.receiving = Receiving::Armed;
         connection.in_flight += 1;
         if connection.aim != Aim::Buffers {
             return self.receive_direct(index);
@@ -182,7 +181,7 @@ impl Uring {
         let Some(vacant) = block.draft.vacant() else {
             // No memory for what comes: as if the connection had failed.
             connection.aim = Aim::Block;
-            connection.receiving = false;
+            connection.receiving = Receiving::No;
             connection.in_flight -= 1;
             return self.shut(index);
         };
@@ -203,8 +202,8 @@ impl Uring {
     /// Ends the receive of a connection; if one is wanted still, it is armed anew when that has ended.
     pub(super) fn rearm_receive(&mut self, index: u32) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        if connection.receiving && !connection.stopping {
-            connection.stopping = true;
+        if connection.receiving == Receiving::Armed {
+            connection.receiving = Receiving::Stopping;
             let kind = if connection.aim == Aim::BlockArmed { Kind::ReceiveInto } else { Kind::Receive };
             self.cancel(kind, index);
         }
@@ -222,8 +221,14 @@ impl Uring {
         connection.buffer = output;
         connection.sent = 0;
         connection.in_flight += 1;
-        let send = connection.send_entry(libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL);
-        let send = send.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Send, generation, index));
+        let send = if connection.sealed {
+            self.telling += 1;
+            connection.send_entry(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        } else {
+            let send = connection.send_entry(libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL);
+            send.flags(squeue::Flags::SKIP_SUCCESS)
+        };
+        let send = send.user_data(tag(Kind::Send, generation, index));
         // SAFETY: the output stays in the connection, untouched, until the entry was consumed; as the operation
         // may not wait, it is over then.
         let place = unsafe { self.push(&send) };

@@ -93,6 +93,7 @@ pub(super) fn server(scene: &Scene<'_, '_>, text: &mut String) {
             "tls_cert_not_before": config.validity.0,
             "tls_cert_not_after": config.validity.1,
             "tls_cert_read_time": config.read_secs,
+            "tls_by": shared.tls_by(),
         );
     }
 }
@@ -102,6 +103,7 @@ pub(super) fn clients(scene: &Scene<'_, '_>, text: &mut String) {
     fields!(text,
         "connected_clients": scene.sum(Counter::Connections),
         "tls_connected_clients": scene.sum(Counter::TlsConnections),
+        "tls_kernel_clients": scene.sum(Counter::TlsKernel),
         "cluster_connections": 0,
         "maxclients": scene.number(Name::Maxclients),
         "client_recent_max_input_buffer": 0,
