@@ -34,7 +34,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/reactor/uring/operation.rs",
     "src/reactor/uring/ring.rs",
     // An allocator that counts.
-    "tests/cores/counting.rs",
+    "tests/sim/counting.rs",
     // Limits of the process, set to see how the reactor bears them.
     "tests/reactor/exhaustion.rs",
     "tests/reactor/fallback.rs",

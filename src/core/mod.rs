@@ -31,9 +31,11 @@
 //! | `offload` | those of them whose records the kernel seals and opens |
 //! | `sampling` | a close look at one request in many |
 //! | `pool` | buffers for reuse |
+//! | `audit` | counting anew, for tests |
 //! | `buffers` | what all buffers take, and who has to go when that is too much |
 
 mod access;
+mod audit;
 mod blocking;
 mod buffers;
 mod coordinate;

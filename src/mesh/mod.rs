@@ -5,6 +5,7 @@
 //! once. A full ring keeps the rest in the outbox: the mesh never blocks, it says that it is
 //! congested, and the core then reads no more from clients.
 
+pub mod link;
 pub mod parcel;
 mod sleep;
 

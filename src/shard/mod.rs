@@ -2,6 +2,7 @@
 //! one, the counters of keyspace traffic, and which keys stand out. It knows no sockets and no other shard.
 
 pub mod ages;
+mod audit;
 pub mod big;
 pub mod collections;
 pub mod events;

@@ -72,6 +72,12 @@ impl Waiters {
         self.standing.len()
     }
 
+    /// What is charged for those who stand in line, counted anew, for tests.
+    pub fn recount(&self) -> i64 {
+        let places = self.standing.values().flatten();
+        places.map(|(awaited, _)| PLACE_BYTES + awaited.key.len() as i64).sum()
+    }
+
     /// The first in a line, and which of its arguments the key is; nobody while one of them is being served.
     pub fn first(&self, awaited: &Awaited) -> Option<(Waiter, u32)> {
         let line = self.lines.get(awaited).filter(|line| !line.serving)?;

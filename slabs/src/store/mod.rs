@@ -3,6 +3,7 @@
 //! Owns what belongs to no part alone: the budget, the number of the last change, the counts per database. It knows
 //! no clock: whatever depends on time is told the time.
 
+mod audit;
 mod expiry;
 mod facts;
 mod hand_over;

@@ -245,6 +245,9 @@ fn a_value_that_gets_shorter_is_never_refused() {
         let length = (number % 900) as usize;
         let shorter = store.resize(&Key::new(&hasher, 0, &number.to_le_bytes()), length, NOW).unwrap();
         assert_eq!(shorter.unwrap(), &value[..length]);
+        // Nor is one that stays as long, in a chunk that is now too large for it.
+        let same = store.value_mut(&Key::new(&hasher, 0, &number.to_le_bytes()), NOW);
+        assert_eq!(same.map(|same| &*same), Some(&value[..length]));
     }
     for number in 0..stored {
         assert_eq!(get(&mut store, &number.to_le_bytes()), Some(&value[..(number % 900) as usize]));

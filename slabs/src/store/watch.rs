@@ -142,6 +142,11 @@ impl Store {
         self.charge(-WATCH_BYTES - key.bytes.len() as i64);
     }
 
+    /// What is charged for those who watch, counted anew, for tests.
+    pub fn recount_watches(&self) -> i64 {
+        self.watches.keys.values().map(|watch| WATCH_BYTES + watch.key.len() as i64).sum()
+    }
+
     /// Begins to watch a key for somebody who awaits it.
     pub fn begin_await(&mut self, key: &Key, now_ms: u64) {
         self.watch(key, now_ms);

@@ -241,10 +241,12 @@ impl Store {
         self.check_sizes(key, value_bytes)?;
         let marks = if is_new { Marks::default() } else { raw.marks() };
         let meta = Meta { cas: None, marks, ..raw.meta() };
-        let shorter = value_bytes < raw.value_len();
+        let longer = value_bytes > raw.value_len();
+        let shared = raw.is_large() && large::is_shared(raw.blob());
         let raw = match self.rewrite(hash, handle, key, value_bytes, &meta, old, now_ms) {
-            // A value that gets shorter is never refused: without a chunk of its size it stays in the one it has.
-            Err(Refused::NoMemory) if shorter && !raw.is_pinned() => {
+            // A value that gets no longer is never refused: without a chunk of its size it stays in the one it has, and may
+            // be in one that is too large for it since the last time. (What others read stays as it is.)
+            Err(Refused::NoMemory) if !longer && !raw.is_pinned() && !shared => {
                 self.rewrite_in_place(hash, handle, key, value_bytes, &meta, old)
             }
             done => done?,

@@ -1,5 +1,6 @@
 //! A driver without sockets: bytes lie in queues, and a seed decides what of them moves in a turn.
 
+use crate::faults::{Fault, Rates, Tally};
 use crate::kernel::Kernel;
 use larder::reactor::{Door, Driver, Events, Outgoing, Peer, Report, Socket, Wait, Waker};
 use larder::secrets::Secrets;
@@ -29,6 +30,11 @@ impl Dice {
     pub fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
+
+    /// The same, where 0 is never.
+    pub fn at_rate(&mut self, n: usize) -> bool {
+        n > 0 && self.once_in(n)
+    }
 }
 
 /// A connection as both of its ends see it.
@@ -44,6 +50,8 @@ pub struct Wire {
     pub ended: bool,
     /// The connection fails.
     pub reset: bool,
+    /// A core serves it.
+    pub adopted: bool,
     /// The server has let it go.
     pub gone: bool,
 }
@@ -55,6 +63,10 @@ pub struct Net {
     pub backlog: VecDeque<(OwnedFd, Door)>,
     /// Connections by the descriptor that stands for them until they are adopted.
     pub dialled: HashMap<RawFd, Rc<RefCell<Wire>>>,
+    pub tally: Tally,
+    pub rates: Rates,
+    /// The next end of a connection is not told to its core.
+    pub untold: bool,
 }
 
 struct Slot {
@@ -82,6 +94,8 @@ pub struct FakeDriver {
     accepts: bool,
     /// The kernel seals and opens TLS, if it is asked to.
     pub has_tls: bool,
+    /// Turns for which there are no buffers to receive into.
+    starved: usize,
 }
 
 impl FakeDriver {
@@ -94,6 +108,18 @@ impl FakeDriver {
             free: Vec::new(),
             accepts,
             has_tls: false,
+            starved: 0,
+        }
+    }
+
+    /// There is no descriptor for a connection: it is told so, and closed.
+    fn refuse<E: Events>(&mut self, descriptor: OwnedFd, door: Door, events: &mut E) {
+        let mut net = self.net.borrow_mut();
+        net.tally.count(Fault::Refused);
+        if let Some(wire) = net.dialled.remove(&descriptor.as_raw_fd()) {
+            let mut wire = wire.borrow_mut();
+            wire.down.extend_from_slice(events.refusal(door));
+            wire.gone = true;
         }
     }
 
@@ -109,6 +135,9 @@ impl FakeDriver {
         let len = slot.sealed.as_ref().map_or(output.len(), Vec::len);
         let room = wire.window.saturating_sub(wire.down.len()).min(len - *sent);
         let mut left = if self.dice.once_in(3) { self.dice.below(room + 1) } else { room };
+        if left < len - *sent {
+            self.net.borrow_mut().tally.count(Fault::ShortSend);
+        }
         let before = *sent;
         let parts: Box<dyn Iterator<Item = &[u8]>> = match &slot.sealed {
             Some(sealed) => Box::new(std::iter::once(&sealed[before..])),
@@ -129,7 +158,7 @@ impl FakeDriver {
     fn arrived(&mut self, id: usize) -> Vec<u8> {
         let Some(slot) = &mut self.slots[id] else { return Vec::new() };
         let lingers = std::mem::take(&mut slot.lingers);
-        if slot.paused && !lingers || slot.closing || slot.told {
+        if slot.paused && !lingers || slot.closing || slot.told || self.starved > 0 {
             return Vec::new();
         }
         let mut wire = slot.wire.borrow_mut();
@@ -140,6 +169,9 @@ impl FakeDriver {
             2 => self.dice.below(most + 1),
             _ => most,
         };
+        if part > 0 && part < most {
+            self.net.borrow_mut().tally.count(Fault::CutReceive);
+        }
         let bytes = wire.up.drain(..part).collect::<Vec<u8>>();
         let Some(kernel) = &mut slot.kernel else { return bytes };
         kernel.take(&bytes);
@@ -153,7 +185,15 @@ impl Driver for FakeDriver {
     }
 
     fn adopt(&mut self, descriptor: OwnedFd) -> io::Result<Socket> {
-        let wire = self.net.borrow_mut().dialled.remove(&descriptor.as_raw_fd()).expect("somebody dialled");
+        let mut net = self.net.borrow_mut();
+        let wire = net.dialled.remove(&descriptor.as_raw_fd()).expect("somebody dialled");
+        if self.dice.at_rate(net.rates.not_adopted) {
+            net.tally.count(Fault::NotAdopted);
+            wire.borrow_mut().gone = true;
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        wire.borrow_mut().adopted = true;
+        drop(net);
         let slot = Some(Slot {
             wire,
             send: None,
@@ -259,8 +299,22 @@ impl Driver for FakeDriver {
         if self.accepts {
             loop {
                 let Some((descriptor, door)) = self.net.borrow_mut().backlog.pop_front() else { break };
-                events.accepted(descriptor, door);
+                let rate = self.net.borrow().rates.refused;
+                if self.dice.at_rate(rate) {
+                    self.refuse(descriptor, door, events);
+                } else {
+                    events.accepted(descriptor, door);
+                }
             }
+        }
+        let rate = self.net.borrow().rates.no_buffers;
+        if self.starved > 0 {
+            self.starved -= 1;
+        } else if self.dice.at_rate(rate) {
+            self.starved = 1 + self.dice.below(10);
+        }
+        if self.starved > 0 {
+            self.net.borrow_mut().tally.count(Fault::NoBuffers);
         }
         let first = self.dice.below(self.slots.len().max(1));
         for step in 0..self.slots.len() {
@@ -272,7 +326,9 @@ impl Driver for FakeDriver {
                 slot.wire.borrow_mut().gone = true;
                 self.slots[id] = None;
                 self.free.push(id as u32);
-                events.gone(socket);
+                if !std::mem::take(&mut self.net.borrow_mut().untold) {
+                    events.gone(socket);
+                }
                 continue;
             }
             if failed {

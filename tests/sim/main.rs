@@ -1,13 +1,26 @@
-//! Cores without sockets and threads: whole clients against one to four cores whose turns, mail and bytes
-//! move as a seed decides. `LARDER_SEED` replays one,
-//! `LARDER_SEED_TIMES=10` runs ten times as many.
+//! The simulator: cores without sockets and threads, whole clients against one to four cores whose turns, mail, bytes and
+//! clock move as a seed decides. `LARDER_SEED` replays one, `LARDER_SEED_TIMES=10` runs ten times as many.
+//!
+//! | file | has |
+//! |---|---|
+//! | `world` | the cores, their clock, the ways of their mail |
+//! | `driver` | connections that are queues of bytes |
+//! | `faults` | what goes wrong, how often, and how often it did |
+//! | `script` | clients of their own keys, whose replies are known beforehand |
+//! | `kernel` | TLS as the kernel does it |
+//! | `main`, `pressure`, `blocking`, `listening`, `secure`, `slices` | scenarios that promise something of their own |
+//! | `random` | random traffic on shared keys, checked as a history |
+//! | `checker` | whether a history is linearizable |
 
 mod blocking;
+mod checker;
 mod counting;
 mod driver;
+mod faults;
 mod kernel;
 mod listening;
 mod pressure;
+mod random;
 mod script;
 mod secure;
 mod slices;

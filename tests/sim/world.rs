@@ -2,10 +2,12 @@
 
 use crate::counting::{self, Work};
 use crate::driver::{Dice, FakeDriver, Net, Wire};
+use crate::faults::{Fault, Rates, Tally};
 use larder::clock::Now;
 use larder::connection::Holding;
-use larder::core::{Core, DOOR_MEMCACHE, DOOR_RESP};
+use larder::core::{Core, DOOR_MEMCACHE, DOOR_RESP, Mail};
 use larder::mesh::Mesh;
+use larder::mesh::link::Link;
 use larder::parameters::Parameters;
 use larder::reactor::{self, Choice, Door, Driver, Options, Reactor, Waker};
 use larder::secrets::Suite;
@@ -20,11 +22,15 @@ use std::sync::Arc;
 
 thread_local! {
     static CLOCK: Cell<u64> = const { Cell::new(0) };
+    /// How far the wall clock has jumped, milliseconds.
+    static JUMPED: Cell<i64> = const { Cell::new(0) };
 }
 
-fn clock() -> Now {
+/// What time it is in the world of this thread.
+pub fn clock() -> Now {
     let us = CLOCK.get();
-    Now { unix_ms: 1_800_000_000_000 + us / 1000, mono_us: us }
+    let unix_ms = (1_800_000_000_000 + us / 1000).saturating_add_signed(JUMPED.get());
+    Now { unix_ms, mono_us: us }
 }
 
 /// Turns within which everything must have come to its end.
@@ -94,6 +100,23 @@ fn without_uniques(replies: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(replies)
 }
 
+/// A way of mail, and for how many turns of its receiver nothing comes.
+struct Way {
+    link: Link<Mail>,
+    late: usize,
+}
+
+/// Something that is wrong with a world on purpose, to see that it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The mail of this number is lost.
+    LostMail(u64),
+    /// From this number on mail comes behind the next one of the same sender, if that was there.
+    MailOutOfOrder(u64),
+    /// A core is not told that a connection has gone.
+    UntoldEnd,
+}
+
 /// Cores, drivers, clients.
 pub struct World {
     pub seed: u64,
@@ -104,6 +127,9 @@ pub struct World {
     drivers: Vec<FakeDriver>,
     wakers: Vec<Waker>,
     net: Rc<RefCell<Net>>,
+    ways: Vec<Way>,
+    carried: u64,
+    pub sabotage: Option<Sabotage>,
     stalled: Vec<usize>,
     stopped: Vec<bool>,
     /// What all turns have done, and the most that one did.
@@ -113,19 +139,31 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, settings: &[(&[u8], &[u8])]) -> World {
+        World::with(seed, Rates::MILD, |_| settings.to_vec())
+    }
+
+    /// A world in which so much goes wrong. Its settings may depend on how many cores it has.
+    pub fn with<'a>(
+        seed: u64,
+        rates: Rates,
+        settings: impl FnOnce(usize) -> Vec<(&'a [u8], &'a [u8])>,
+    ) -> World {
         let mut dice = Dice(seed);
         let cores = 1 + dice.below(4);
         let ring = [1, 2, 8, 4096][dice.below(4)];
         CLOCK.set(1_000_000);
+        JUMPED.set(0);
+        // What an earlier world of this thread has kept is none of this one's.
+        slabs::keep_spare_blobs(0);
         let parameters = Parameters::default();
         parameters.set(b"maxmemory", b"64mb").unwrap();
-        for (name, value) in settings {
+        for (name, value) in settings(cores) {
             parameters.set(name, value).unwrap();
         }
         let options =
             slabs::Options { huge_pages: false, reserve_bytes: 64 << 20, ..slabs::Options::default() };
         let shared = Arc::new(Shared::new(parameters, cores, clock(), options.seeds));
-        let net = Rc::new(RefCell::new(Net::default()));
+        let net = Rc::new(RefCell::new(Net { rates, ..Net::default() }));
         let (reactor, _) = reactor::open(Choice::Poll, &Options::default()).unwrap();
         let Reactor::Poll(poll) = reactor else { unreachable!("it was asked for") };
         let waker = poll.waker();
@@ -137,13 +175,18 @@ impl World {
             drivers: Vec::new(),
             wakers: vec![waker.clone(); cores],
             net: net.clone(),
+            ways: Vec::new(),
+            carried: 0,
+            sabotage: None,
             stalled: vec![0; cores],
             stopped: vec![false; cores],
             done: Work::default(),
             most: Work::default(),
             dice,
         };
-        for (index, mesh) in Mesh::connect(cores, ring).into_iter().enumerate() {
+        let (ends, links) = Mesh::connect_by_links(cores, ring);
+        world.ways = links.into_iter().map(|link| Way { link, late: 0 }).collect();
+        for (index, mesh) in ends.into_iter().enumerate() {
             let mut shard = Shard::new(slabs::Store::new(&options).unwrap(), 16);
             shard.place(index as u16, cores as u16, seed);
             world.cores.push(Core::new(index as u16, shared.clone(), shard, mesh, clock));
@@ -181,9 +224,94 @@ impl World {
         CLOCK.set(CLOCK.get() + us);
     }
 
+    /// What has gone wrong so far.
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.net.borrow().tally.clone();
+        tally.add(Fault::Evicted, self.evicted());
+        tally
+    }
+
+    /// Items that were evicted so far.
+    pub fn evicted(&self) -> u64 {
+        self.cores.iter().map(Core::evicted).sum()
+    }
+
+    /// Something has gone wrong that is not this world's doing.
+    pub fn count(&self, fault: Fault) {
+        self.net.borrow_mut().tally.count(fault);
+    }
+
+    /// Carries mail to a core, or lets it lie.
+    fn carry(&mut self, core: usize) {
+        let rate = self.net.borrow().rates.late_mail;
+        let (mut late, mut moved, mut full) = (0, false, 0);
+        for way in self.ways.iter_mut().filter(|way| usize::from(way.link.to) == core) {
+            let waiting = way.link.waiting();
+            if waiting == 0 {
+                continue;
+            }
+            full += u64::from(way.link.is_full());
+            if way.late > 0 {
+                way.late -= 1;
+                late += 1;
+                continue;
+            }
+            if self.dice.at_rate(rate) {
+                let most = if self.dice.once_in(8) { 60 } else { 6 };
+                way.late = 1 + self.dice.below(most);
+                self.net.borrow_mut().tally.count(Fault::LateMail);
+                late += 1;
+                continue;
+            }
+            let most = if self.dice.once_in(4) { 1 + self.dice.below(waiting) } else { waiting };
+            for _ in 0..most {
+                if !way.link.has_room() {
+                    full += 1;
+                    break;
+                }
+                let Some(mail) = way.link.take() else { break };
+                self.carried += 1;
+                moved = true;
+                match self.sabotage {
+                    Some(Sabotage::LostMail(number)) if number == self.carried => {}
+                    Some(Sabotage::MailOutOfOrder(number)) if number <= self.carried => {
+                        let next = way.link.take();
+                        next.into_iter().for_each(|next| way.link.put(next));
+                        // Of a ring with one place the mail falls beside.
+                        if way.link.has_room() {
+                            way.link.put(mail);
+                        }
+                    }
+                    _ => way.link.put(mail),
+                }
+            }
+        }
+        let tally = &mut self.net.borrow_mut().tally;
+        tally.add(Fault::FullRing, full);
+        tally.add(Fault::Overtaken, if moved { late } else { 0 });
+    }
+
+    /// The wall clock jumps, or nobody does anything for long.
+    fn disturb_time(&mut self) {
+        let rates = self.net.borrow().rates;
+        if self.dice.at_rate(rates.clock) {
+            let scale = [20, 1000, 4000][self.dice.below(3)];
+            let ms = 1 + self.dice.below(scale) as i64;
+            let back = rates.clock_back && self.dice.once_in(2);
+            JUMPED.set(JUMPED.get() + if back { -ms } else { ms });
+            self.count(if back { Fault::ClockBack } else { Fault::ClockAhead });
+        }
+        if self.dice.at_rate(rates.pause) {
+            let us = 1_000_000 + self.dice.below(2_000_000) as u64;
+            self.pass(us);
+            self.count(Fault::Pause);
+        }
+    }
+
     /// One turn of some core, and some clients write.
     pub fn step(&mut self) {
         CLOCK.set(CLOCK.get() + self.dice.below(300) as u64);
+        self.disturb_time();
         for client in &mut self.clients {
             if !client.script.is_empty() && self.dice.once_in(4) {
                 client.write(&mut self.dice);
@@ -194,10 +322,16 @@ impl World {
             self.stalled[core] -= 1;
             return;
         }
-        if self.dice.once_in(50) {
+        let rates = self.net.borrow().rates;
+        if self.dice.at_rate(rates.stall) {
             self.stalled[core] = self.dice.below(40);
+            self.count(Fault::Stall);
+        } else if self.dice.at_rate(rates.long_stall) {
+            self.stalled[core] = 200 + self.dice.below(400);
+            self.count(Fault::LongStall);
         }
         if !self.stopped[core] {
+            self.carry(core);
             let before = counting::work();
             self.stopped[core] = self.cores[core].turn(&mut self.drivers[core], &self.wakers).unwrap();
             let done = counting::work().since(before);
@@ -241,8 +375,34 @@ impl World {
         }
     }
 
+    /// Commands under way, and mail.
     pub fn unfinished(&self) -> usize {
-        self.cores.iter().map(Core::unfinished).sum()
+        let mail: usize = self.ways.iter().map(|way| way.link.waiting()).sum();
+        mail + self.cores.iter().map(Core::unfinished).sum::<usize>()
+    }
+
+    /// From here on so much goes wrong.
+    pub fn set_rates(&mut self, rates: Rates) {
+        self.net.borrow_mut().rates = rates;
+    }
+
+    /// The next end of a connection is not told (see [`Sabotage::UntoldEnd`]).
+    pub fn set_untold(&mut self, untold: bool) {
+        self.net.borrow_mut().untold = untold;
+    }
+
+    /// From here on nothing goes wrong that makes a client be sent away.
+    pub fn admit_all(&mut self) {
+        let mut net = self.net.borrow_mut();
+        (net.rates.refused, net.rates.not_adopted) = (0, 0);
+    }
+
+    /// Whether each core's account of memory is what there is.
+    pub fn audit(&self) -> Result<(), String> {
+        let audit = |(index, core): (usize, &Core)| {
+            core.audit().map_err(|wrong| format!("seed {}: core {index}: {wrong}", self.seed))
+        };
+        self.cores.iter().enumerate().try_for_each(audit)
     }
 
     /// Keys that any shard thinks are watched.
@@ -268,9 +428,13 @@ impl World {
     }
 }
 
+/// A number from the environment.
+pub fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// Runs a case over its seeds, or over the one that `LARDER_SEED` names, or over `LARDER_SEED_TIMES` as many.
 pub fn over_seeds(count: u64, case: impl Fn(u64)) {
-    let number = |name| std::env::var(name).ok().and_then(|number: String| number.parse().ok());
     if let Some(seed) = number("LARDER_SEED") {
         return case(seed);
     }
