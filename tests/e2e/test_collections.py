@@ -20,8 +20,13 @@ def call(client, commands):
 
 
 def used_memory(client):
+    """Without the buffers of clients: how many of those are kept is a matter of the moment."""
     lines = client.call("INFO", "memory").decode().split("\r\n")
-    return int(next(line for line in lines if line.startswith("used_memory:")).split(":")[1])
+    used, buffers = (
+        int(next(line for line in lines if line.startswith(name)).split(":")[1])
+        for name in ("used_memory:", "mem_clients_normal:")
+    )
+    return used - buffers
 
 
 def set_of(count, form="member:%06d"):

@@ -569,6 +569,11 @@ impl Keys {
             let next = self.attempt(state, op, actual, asked, &gone);
             after.extend(next.filter(|next| !after.contains(next)));
         }
+        if actual.is_none() && matches!(op, Op::McStore { .. }) {
+            // What its client did not live to hear may have been that there was no memory for it.
+            let refused = self.refused(state, op);
+            after.extend(refused.into_iter().filter(|next| next != state));
+        }
         after
     }
 

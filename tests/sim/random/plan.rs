@@ -6,9 +6,6 @@ use crate::driver::Dice;
 use crate::faults::Rates;
 use std::collections::HashMap;
 
-/// Members that one `SADD` adds where there may be no memory for all of them.
-const SET_MEMBERS_AT_ONCE: usize = 1;
-
 /// What keys of a group hold, mostly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -234,8 +231,7 @@ impl Maker {
         let how = [Combine::Inter, Combine::Union, Combine::Diff][self.dice.below(3)];
         match self.dice.below(9) {
             0..3 => {
-                let most = if self.plan.memory == Memory::Plenty { 3 } else { SET_MEMBERS_AT_ONCE };
-                let members = (0..1 + self.dice.below(most)).map(|_| self.word('m', 5)).collect();
+                let members = (0..1 + self.dice.below(3)).map(|_| self.word('m', 5)).collect();
                 Op::SAdd(key, members)
             }
             3 => Op::SRem(key, self.word('m', 5)),
