@@ -19,18 +19,20 @@ def call(client, commands):
         assert not any(isinstance(reply, resp.Error) for reply in replies), replies[:3]
 
 
-def of_info(client, name):
-    lines = client.call("INFO", "memory").decode().split("\r\n")
-    return int(next(line for line in lines if line.startswith(f"{name}:")).split(":")[1])
+def of_info(client, *names):
+    """Figures of one moment."""
+    lines = dict(line.split(":", 1) for line in client.call("INFO", "memory").decode().split("\r\n") if ":" in line)
+    return [int(lines[name]) for name in names]
 
 
 def used_memory(client):
-    return of_info(client, "used_memory")
+    return of_info(client, "used_memory")[0]
 
 
 def held_memory(client):
-    """Without the buffers of clients: how many of those are kept is a matter of the moment."""
-    return used_memory(client) - of_info(client, "mem_clients_normal")
+    """Without the buffers of clients: how many of those are kept changes from one moment to the next."""
+    used, buffers = of_info(client, "used_memory", "mem_clients_normal")
+    return used - buffers
 
 
 def set_of(count, form="member:%06d"):
